@@ -1,0 +1,231 @@
+// Package clusters is one Kubernetes cluster seen through one kubeconfig context: who it is, what its watches tell, what
+// live reads prove, and guarded writes.
+//
+// Reading order: a [Cluster] keeps a session alive; each session connects, identifies the cluster, and fills the views
+// that were asked for: a [Source] of exported Services, a [Target] of pointers.
+package clusters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/client-go/tools/cache"
+)
+
+const (
+	// probeInterval is how often a session is probed. A source that is gone, half-open, or another cluster than before is
+	// noticed within this and probeTimeout.
+	probeInterval = 5 * time.Second
+	probeTimeout  = 10 * time.Second
+	// sessionRetry is the pause before another session is tried.
+	sessionRetry = time.Second
+)
+
+// Cluster is one side. Its methods may be called at any time; those that need a session fail while there is none.
+type Cluster struct {
+	options Options
+	log     logrus.FieldLogger
+	views   []view
+
+	current    atomic.Pointer[session]
+	identified chan struct{} // closed when the identity is known
+
+	mu       sync.Mutex
+	identity Identity // that of the first session; all others must have the same
+	newest   string   // the highest resourceVersion that a probe has seen
+	problem  string   // what was last logged; empty while all is well
+}
+
+// view is a part of the cluster that each session fills anew.
+type view interface {
+	// prepare makes the view wait for a full list and asks the session what it may read.
+	prepare(ctx context.Context, s *session) error
+	// refresh reads what no watch tells.
+	refresh(ctx context.Context, s *session) error
+	reflectors(s *session) []*cache.Reflector
+}
+
+// Open reads the kubeconfig. It makes no request.
+func Open(options Options, log logrus.FieldLogger) (*Cluster, error) {
+	if _, _, err := options.load(); err != nil {
+		return nil, err
+	}
+	if options.Name == "" {
+		options.Name = options.Context
+	}
+	return &Cluster{options: options, log: log.WithField("cluster", options.Name), identified: make(chan struct{})}, nil
+}
+
+// Name is the display name.
+func (c *Cluster) Name() string {
+	return c.options.Name
+}
+
+// Identified is closed when the cluster has answered for the first time.
+func (c *Cluster) Identified() <-chan struct{} {
+	return c.identified
+}
+
+// Identity is that of the first session; the zero Identity before that.
+func (c *Cluster) Identity() Identity {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.identity
+}
+
+// Verify proves that the connection leads to the cluster that it led to at first, and gives that cluster's UID. It costs a
+// request only after a reconnect.
+func (c *Cluster) Verify(ctx context.Context) (types.UID, error) {
+	s, err := c.session()
+	if err != nil {
+		return "", err
+	}
+	if err := s.verify(ctx); err != nil {
+		return "", fmt.Errorf("cluster %s: %w", c.Name(), err)
+	}
+	return c.Identity().UID(), nil
+}
+
+// Run keeps a session alive until ctx ends. A session ends when the kubeconfig changes, and when the cluster turns out to
+// be another one or to have been restored from a backup. With once, Run fails at the first problem instead.
+func (c *Cluster) Run(ctx context.Context, once bool) error {
+	for ctx.Err() == nil {
+		err := c.runSession(ctx, once)
+		c.current.Store(nil)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if once {
+			return err
+		}
+		c.report(err)
+		pause(ctx, sessionRetry)
+	}
+	return nil
+}
+
+func (c *Cluster) runSession(ctx context.Context, once bool) error {
+	s, err := c.connect(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: context %s: %w", c.options.Flag, c.options.Context, err)
+	}
+	defer s.connections.CloseAll()
+	for _, view := range c.views {
+		if err := view.prepare(ctx, s); err != nil {
+			return err
+		}
+	}
+	reflecting, stop := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer stop()
+	c.current.Store(s)
+	for _, view := range c.views {
+		for _, reflector := range view.reflectors(s) {
+			group.Go(func() { reflector.RunWithContext(reflecting) })
+		}
+	}
+	c.report(nil)
+	for {
+		if !pause(ctx, probeInterval) {
+			return nil
+		}
+		err := c.probe(ctx, s)
+		if errors.Is(err, errEnded) || once && err != nil {
+			return err
+		}
+		c.report(err)
+	}
+}
+
+// errEnded says that a session can't go on and another one may.
+var errEnded = errors.New("session ended")
+
+// probe asks whether the session is alive and still what it was.
+func (c *Cluster) probe(ctx context.Context, s *session) error {
+	_, config, err := c.options.load()
+	if err == nil && !reflect.DeepEqual(config, s.config) {
+		return fmt.Errorf("%w: the kubeconfig has changed", errEnded)
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	if err := s.identify(ctx); err != nil {
+		if ctx.Err() != nil {
+			// The connection may be half-open: whoever waits on it waits for ever.
+			s.connections.CloseAll()
+		}
+		return err
+	}
+	for _, view := range c.views {
+		if err := view.refresh(ctx, s); err != nil {
+			return err
+		}
+	}
+	return s.watchProblem()
+}
+
+// admit compares what a session found at the other end with what the cluster was before.
+func (c *Cluster) admit(found Identity, version string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.identity.UID() == "" {
+		c.identity = found
+		close(c.identified)
+	}
+	if c.identity.UID() != found.UID() {
+		return fmt.Errorf("%w: it now leads to another cluster: %s, not %s", errEnded, found.UID(), c.identity.UID())
+	}
+	if order, err := resourceversion.CompareResourceVersion(version, c.newest); err == nil && order < 0 {
+		return fmt.Errorf("%w: its resourceVersion went back from %s to %s", errBehind, c.newest, version)
+	}
+	c.newest = version
+	return nil
+}
+
+// errBehind says that the store behind the API server is older than one seen before, as after a restore from a backup.
+var errBehind = errors.New("older than before")
+
+func (c *Cluster) session() (*session, error) {
+	if s := c.current.Load(); s != nil {
+		return s, nil
+	}
+	return nil, fmt.Errorf("cluster %s: not connected", c.Name())
+}
+
+// report logs a change between well and not well, and each new problem once.
+func (c *Cluster) report(err error) {
+	problem := ""
+	if err != nil {
+		problem = err.Error()
+	}
+	c.mu.Lock()
+	before := c.problem
+	c.problem = problem
+	c.mu.Unlock()
+	switch {
+	case problem == before:
+	case problem == "":
+		c.log.Info("connected again")
+	default:
+		c.log.Error(problem)
+	}
+}
+
+func pause(ctx context.Context, duration time.Duration) bool {
+	timer := time.NewTimer(duration)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

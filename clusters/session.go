@@ -1,0 +1,160 @@
+package clusters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+// session is a client made from one state of the kubeconfig, and what was proven of the cluster at its other end.
+type session struct {
+	cluster     *Cluster
+	client      kubernetes.Interface
+	config      clientcmdapi.Config
+	connections *connections
+
+	watches sync.Map // of resource to the error that its watch met last
+
+	// proven is the number of connections that were open when the identity was last proven; -1 before.
+	proven atomic.Int64
+	mu     sync.Mutex // one proof at a time
+}
+
+// connect opens a session and proves the cluster's identity.
+func (c *Cluster) connect(ctx context.Context) (*session, error) {
+	restConfig, config, err := c.options.load()
+	if err != nil {
+		return nil, err
+	}
+	connections := newConnections()
+	restConfig.Dial = connections.dial
+	restConfig.Wrap(func(next http.RoundTripper) http.RoundTripper { return boundRetryAfter{next} })
+	client, err := kubernetes.NewForConfig(restConfig)
+	if err != nil {
+		return nil, fmt.Errorf("%s: context %q: %w", c.options.Flag, c.options.Context, err)
+	}
+	s := &session{cluster: c, client: client, config: config, connections: connections}
+	s.proven.Store(-1)
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	if err := s.verify(ctx); err != nil {
+		connections.CloseAll()
+		return nil, err
+	}
+	return s, nil
+}
+
+// verify proves the identity, if a connection was opened since that was last done.
+func (s *session) verify(ctx context.Context) error {
+	if s.isProven() {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !s.isProven() {
+		if err := s.proveIdentity(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *session) isProven() bool {
+	return s.proven.Load() == s.connections.opened.Load()
+}
+
+// identify proves the identity whatever was proven before.
+func (s *session) identify(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.proveIdentity(ctx)
+}
+
+// proveIdentity asks who is at the other end. The answer holds for the connections that were open before the question:
+// one that the question itself opened is proven by the next.
+func (s *session) proveIdentity(ctx context.Context) error {
+	opened := s.connections.opened.Load()
+	found, version, err := identify(ctx, s.client)
+	if err != nil {
+		return err
+	}
+	if err := s.cluster.admit(found, version); err != nil && !errors.Is(err, errBehind) {
+		return err
+	}
+	s.proven.Store(opened)
+	return nil
+}
+
+// may asks whether the token may do something with a resource in all namespaces.
+func (s *session) may(ctx context.Context, verb, group, resource string) (bool, error) {
+	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
+		ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: verb, Group: group, Resource: resource},
+	}}
+	answer, err := s.client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+	if err != nil {
+		return false, fmt.Errorf("ask whether %s %s is allowed: %w", verb, resource, err)
+	}
+	return answer.Status.Allowed, nil
+}
+
+// reflector fills a store with the objects of one resource that match a label selector.
+func (s *session) reflector(client rest.Interface, resource, selector string, expected any, store cache.ReflectorStore) *cache.Reflector {
+	listWatch := cache.NewFilteredListWatchFromClient(client, resource, metav1.NamespaceAll, func(options *metav1.ListOptions) {
+		options.LabelSelector = selector
+		if options.ResourceVersion == "0" {
+			// "0" asks for any version, however old: a lagging API server would show Services that are long gone.
+			options.ResourceVersion = ""
+		}
+	})
+	return cache.NewReflectorWithOptions(cache.ToListWatcherWithWatchListSemantics(s.noting(listWatch, resource), s.client), expected, store, cache.ReflectorOptions{
+		Name:    s.cluster.Name() + "/" + resource,
+		Backoff: &wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 5, Cap: 2 * time.Second},
+	})
+}
+
+// noting keeps the error with which a list or watch could not be opened, until one can. A Reflector only logs it.
+func (s *session) noting(listWatch *cache.ListWatch, resource string) *cache.ListWatch {
+	note := func(err error) {
+		if err == nil {
+			s.watches.Delete(resource)
+		} else if !errors.Is(err, context.Canceled) {
+			s.watches.Store(resource, fmt.Errorf("watch %s: %w", resource, err))
+		}
+	}
+	return &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			list, err := listWatch.ListWithContextFunc(ctx, options)
+			note(err)
+			return list, err
+		},
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			events, err := listWatch.WatchFuncWithContext(ctx, options)
+			note(err)
+			return events, err
+		},
+	}
+}
+
+// watchProblem gives an error that keeps a watch from being opened; nil where all are open.
+func (s *session) watchProblem() error {
+	var all []error
+	s.watches.Range(func(_, err any) bool {
+		all = append(all, err.(error))
+		return true
+	})
+	return errors.Join(all...)
+}

@@ -1,0 +1,243 @@
+package clusters
+
+import (
+	"slices"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/tools/cache"
+)
+
+// store keeps what is needed of the objects of one kind, in the newest version that is known: a Reflector fills it, and
+// a writer adds the answers to its own writes, so that nobody plans from a state that he changed himself.
+type store[T metav1.Object] struct {
+	// keep makes of an object, as client-go decodes it, what is kept of it. It may be given what it made, too.
+	keep func(any) T
+	// serviceOf gives the Service that an object belongs to.
+	serviceOf func(T) types.NamespacedName
+	// changed is told each Service of which an object has changed; not of the first list after each begin.
+	changed func(types.NamespacedName)
+	// filled is called after the first list after each begin.
+	filled func()
+
+	mu        sync.RWMutex
+	synced    bool
+	objects   map[types.NamespacedName]T
+	byService map[types.NamespacedName][]T
+	// deleted are the objects that were deleted here and of which the watch may still tell what came before.
+	deleted sets.Set[types.UID]
+}
+
+var _ cache.TransformingStore = &store[metav1.Object]{}
+
+func newStore[T metav1.Object](keep func(any) T, serviceOf func(T) types.NamespacedName) *store[T] {
+	return &store[T]{
+		keep: keep, serviceOf: serviceOf,
+		objects:   map[types.NamespacedName]T{},
+		byService: map[types.NamespacedName][]T{},
+		deleted:   sets.New[types.UID](),
+	}
+}
+
+// begin makes the store wait for a full list. What it holds is kept until then, but not given out.
+func (s *store[T]) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.synced = false
+}
+
+func (s *store[T]) isSynced() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.synced
+}
+
+// of gives all objects that belong to a Service.
+func (s *store[T]) of(service types.NamespacedName) []T {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Clone(s.byService[service])
+}
+
+// services gives all Services that an object belongs to.
+func (s *store[T]) services() []types.NamespacedName {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	keys := make([]types.NamespacedName, 0, len(s.byService))
+	for key := range s.byService {
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// observe takes the answer to a write of our own, or to a live read.
+func (s *store[T]) observe(object T) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.put(object)
+}
+
+// forget takes the answer to a delete of our own, or a live read that found nothing.
+func (s *store[T]) forget(name types.NamespacedName, uid types.UID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if stored, found := s.objects[name]; found && stored.GetUID() == uid {
+		s.deleted.Insert(uid)
+		s.remove(name)
+	}
+}
+
+// Add implements [cache.ReflectorStore].
+func (s *store[T]) Add(object any) error {
+	kept := s.kept(object)
+	s.mu.Lock()
+	before, after := s.put(kept)
+	s.mu.Unlock()
+	s.tell(before, after)
+	return nil
+}
+
+// Update implements [cache.ReflectorStore].
+func (s *store[T]) Update(object any) error {
+	return s.Add(object)
+}
+
+// Delete implements [cache.ReflectorStore].
+func (s *store[T]) Delete(object any) error {
+	gone := s.kept(object)
+	name := nameOf(gone)
+	s.mu.Lock()
+	s.deleted.Delete(gone.GetUID())
+	stored, found := s.objects[name]
+	// An object of the same name and another UID is one that was made since.
+	found = found && stored.GetUID() == gone.GetUID()
+	if found {
+		s.remove(name)
+	}
+	s.mu.Unlock()
+	if found {
+		s.changed(s.serviceOf(stored))
+	}
+	return nil
+}
+
+// Replace implements [cache.ReflectorStore]. It takes the list for what it is, also where its versions are older than
+// those that were known.
+func (s *store[T]) Replace(list []any, _ string) error {
+	objects := make(map[types.NamespacedName]T, len(list))
+	for _, object := range list {
+		kept := s.kept(object)
+		objects[nameOf(kept)] = kept
+	}
+	changed := sets.New[types.NamespacedName]()
+	s.mu.Lock()
+	first := !s.synced
+	for name, stored := range s.objects {
+		if _, still := objects[name]; !still {
+			changed.Insert(s.serviceOf(stored))
+			s.remove(name)
+		}
+	}
+	for name, object := range objects {
+		stored, known := s.objects[name]
+		if known && stored.GetUID() == object.GetUID() && stored.GetResourceVersion() == object.GetResourceVersion() {
+			continue
+		}
+		if known {
+			changed.Insert(s.serviceOf(stored))
+			s.remove(name)
+		}
+		changed.Insert(s.serviceOf(object))
+		s.insert(name, object)
+	}
+	s.deleted.Clear()
+	s.synced = true
+	s.mu.Unlock()
+	if first {
+		s.filled()
+		return nil
+	}
+	for key := range changed {
+		s.changed(key)
+	}
+	return nil
+}
+
+// Resync implements [cache.ReflectorStore]: there is no periodic resync.
+func (s *store[T]) Resync() error {
+	return nil
+}
+
+// Transformer implements [cache.TransformingStore]: of a list that is streamed, no whole object is held.
+func (s *store[T]) Transformer() cache.TransformFunc {
+	return func(object any) (any, error) { return s.kept(object), nil }
+}
+
+func (s *store[T]) kept(object any) T {
+	if last, ok := object.(cache.DeletedFinalStateUnknown); ok {
+		object = last.Obj
+	}
+	return s.keep(object)
+}
+
+// put stores a version of an object unless a newer one is known, and gives the Services that the object belonged to
+// before and belongs to now; none where nothing has changed. The caller holds the lock.
+func (s *store[T]) put(object T) (before, after types.NamespacedName) {
+	name := nameOf(object)
+	if s.deleted.Has(object.GetUID()) {
+		return before, after
+	}
+	after = s.serviceOf(object)
+	stored, known := s.objects[name]
+	if known {
+		if !isNewer(object, stored) {
+			return types.NamespacedName{}, types.NamespacedName{}
+		}
+		before = s.serviceOf(stored)
+		s.remove(name)
+	}
+	s.insert(name, object)
+	return before, after
+}
+
+func (s *store[T]) insert(name types.NamespacedName, object T) {
+	s.objects[name] = object
+	key := s.serviceOf(object)
+	s.byService[key] = append(s.byService[key], object)
+}
+
+func (s *store[T]) remove(name types.NamespacedName) {
+	stored := s.objects[name]
+	delete(s.objects, name)
+	key := s.serviceOf(stored)
+	rest := slices.DeleteFunc(s.byService[key], func(object T) bool { return object.GetName() == name.Name })
+	if len(rest) == 0 {
+		delete(s.byService, key)
+		return
+	}
+	s.byService[key] = rest
+}
+
+func (s *store[T]) tell(before, after types.NamespacedName) {
+	none := types.NamespacedName{}
+	if before != none && before != after {
+		s.changed(before)
+	}
+	if after != none {
+		s.changed(after)
+	}
+}
+
+func nameOf(object metav1.Object) types.NamespacedName {
+	return types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
+}
+
+// isNewer compares resourceVersions, which may be done since Kubernetes 1.35 defines their order; every etcd-backed API
+// server has always kept it. What can't be compared is taken for new.
+func isNewer(object, stored metav1.Object) bool {
+	order, err := resourceversion.CompareResourceVersion(object.GetResourceVersion(), stored.GetResourceVersion())
+	return err != nil || order > 0
+}

@@ -1,0 +1,186 @@
+package clusters
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/cache"
+)
+
+// Object is any object that is read and written here.
+type Object = interface {
+	runtime.Object
+	metav1.Object
+}
+
+// Kept is what a consumer keeps of an object of the target: less than the object, as a rule.
+type Kept interface {
+	metav1.Object
+	// Service is the key of the Service that the object belongs to.
+	Service() types.NamespacedName
+}
+
+// Target is the view of a cluster's pointers, and the way to write them. K is what is kept of each object.
+type Target[K Kept] struct {
+	cluster    *Cluster
+	selector   labels.Selector
+	keep       func(Object) K
+	services   *store[K]
+	slices     *store[K]
+	endpoints  *store[K]
+	namespaces *store[*corev1.Namespace]
+
+	mu           sync.RWMutex
+	families     []corev1.IPFamily
+	serviceCIDRs []netip.Prefix
+}
+
+// NewTarget adds a view of the objects that match the selector, which is that of the pointers' own label, and of the
+// namespaces. keep says what is kept of an object; it must not hold on to the object. It must be called before Run.
+func NewTarget[K Kept](c *Cluster, selector labels.Selector, keep func(Object) K, notify Notify) *Target[K] {
+	t := &Target[K]{cluster: c, selector: selector, keep: keep}
+	kept := func(object any) K {
+		if done, ok := object.(K); ok {
+			return done
+		}
+		return keep(object.(Object))
+	}
+	filled := func() {
+		if t.isSynced() {
+			notify.Synced()
+		}
+	}
+	for _, s := range []**store[K]{&t.services, &t.slices, &t.endpoints} {
+		*s = newStore(kept, K.Service)
+		(*s).changed, (*s).filled = notify.Service, filled
+	}
+	t.namespaces = newStore(stripNamespace, func(namespace *corev1.Namespace) types.NamespacedName { return nameOf(namespace) })
+	t.namespaces.changed = func(key types.NamespacedName) { notify.Namespace(key.Name) }
+	t.namespaces.filled = filled
+	c.views = append(c.views, t)
+	return t
+}
+
+func (t *Target[K]) isSynced() bool {
+	return t.services.isSynced() && t.slices.isSynced() && t.endpoints.isSynced() && t.namespaces.isSynced()
+}
+
+// Copies gives what is kept of all objects that match the selector and belong to the Service, in no order. It fails until
+// all watches of the session are synced.
+func (t *Target[K]) Copies(key types.NamespacedName) ([]K, error) {
+	if !t.isSynced() {
+		return nil, fmt.Errorf("cluster %s: the pointers are not read yet", t.cluster.Name())
+	}
+	return slices.Concat(t.services.of(key), t.slices.of(key), t.endpoints.of(key)), nil
+}
+
+// Keys gives the names of all Services that an object belongs to, in no order.
+func (t *Target[K]) Keys() []types.NamespacedName {
+	return slices.Concat(t.services.services(), t.slices.services(), t.endpoints.services())
+}
+
+// Namespace gives the metadata of a namespace; nil where there is none.
+func (t *Target[K]) Namespace(name string) *metav1.ObjectMeta {
+	for _, namespace := range t.namespaces.of(types.NamespacedName{Name: name}) {
+		return &namespace.ObjectMeta
+	}
+	return nil
+}
+
+// Network gives the IP families that the cluster's Services can have, the default first, and the ranges of their
+// addresses as far as they are known.
+func (t *Target[K]) Network() ([]corev1.IPFamily, []netip.Prefix) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.families, t.serviceCIDRs
+}
+
+func (t *Target[K]) prepare(ctx context.Context, s *session) error {
+	for _, store := range []*store[K]{t.services, t.slices, t.endpoints} {
+		store.begin()
+	}
+	t.namespaces.begin()
+	return t.refresh(ctx, s)
+}
+
+// refresh reads the cluster's Service network: from the ServiceCIDRs, which Kubernetes has since 1.33, and else from the
+// Service of the API server, which has the default family and an address in the default range.
+func (t *Target[K]) refresh(ctx context.Context, s *session) error {
+	api, err := s.client.CoreV1().Services(metav1.NamespaceDefault).Get(ctx, "kubernetes", metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("read service default/kubernetes: %w", err)
+	}
+	families, cidrs := api.Spec.IPFamilies, inferredCIDRs(api.Spec.ClusterIPs)
+	list, err := s.client.NetworkingV1().ServiceCIDRs().List(ctx, metav1.ListOptions{})
+	switch {
+	case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
+	case err != nil:
+		return fmt.Errorf("list the ServiceCIDRs: %w", err)
+	case len(list.Items) > 0:
+		cidrs = nil
+		for _, item := range list.Items {
+			for _, text := range item.Spec.CIDRs {
+				prefix, err := netip.ParsePrefix(text)
+				if err != nil {
+					return fmt.Errorf("ServiceCIDR %s: %w", item.Name, err)
+				}
+				cidrs = append(cidrs, prefix)
+				if family := familyOf(prefix.Addr()); !slices.Contains(families, family) {
+					families = append(families, family)
+				}
+			}
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.families, t.serviceCIDRs = families, cidrs
+	return nil
+}
+
+// inferredCIDRs are the smallest ranges that a cluster's Services can have: the API server's own Service has the first
+// address of the default range, and kubeadm, EKS and others make that a /16 to a /20 and a /108.
+func inferredCIDRs(addresses []string) []netip.Prefix {
+	var cidrs []netip.Prefix
+	for _, text := range addresses {
+		address, err := netip.ParseAddr(text)
+		if err != nil {
+			continue
+		}
+		bits := 20
+		if address.Is6() {
+			bits = 108
+		}
+		prefix, err := address.Prefix(bits)
+		if err == nil {
+			cidrs = append(cidrs, prefix)
+		}
+	}
+	return cidrs
+}
+
+func familyOf(address netip.Addr) corev1.IPFamily {
+	if address.Is4() {
+		return corev1.IPv4Protocol
+	}
+	return corev1.IPv6Protocol
+}
+
+func (t *Target[K]) reflectors(s *session) []*cache.Reflector {
+	core, discovery, selector := s.client.CoreV1().RESTClient(), s.client.DiscoveryV1().RESTClient(), t.selector.String()
+	return []*cache.Reflector{
+		s.reflector(core, "services", selector, &corev1.Service{}, t.services),
+		s.reflector(discovery, "endpointslices", selector, &discoveryv1.EndpointSlice{}, t.slices),
+		s.reflector(core, "endpoints", selector, &corev1.Endpoints{}, t.endpoints),
+		s.reflector(core, "namespaces", "", &corev1.Namespace{}, t.namespaces),
+	}
+}

@@ -1,0 +1,179 @@
+package clusters
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/utils/ptr"
+)
+
+// requestTimeout bounds one request, with all the retries that client-go makes on a server's word.
+const requestTimeout = 30 * time.Second
+
+// fieldManager is the name under which the API server notes who wrote a field.
+const fieldManager = "xcc"
+
+// Each write and read below goes to the cluster whose identity was proven, or nowhere. An answer is at once in the view.
+
+// Create writes an object that is not there yet.
+func (t *Target[K]) Create(ctx context.Context, object Object) (kept K, err error) {
+	err = t.request(ctx, object, func(ctx context.Context, s *session) error {
+		created, err := create(ctx, s, object)
+		kept = t.observe(created, err)
+		return err
+	})
+	return kept, err
+}
+
+// Update writes an object over the one that has its UID and resourceVersion.
+func (t *Target[K]) Update(ctx context.Context, object Object) (kept K, err error) {
+	err = t.request(ctx, object, func(ctx context.Context, s *session) error {
+		updated, err := update(ctx, s, object)
+		kept = t.observe(updated, err)
+		return err
+	})
+	return kept, err
+}
+
+// Delete deletes the object that has the UID and resourceVersion of the one given.
+func (t *Target[K]) Delete(ctx context.Context, object Object) error {
+	return t.request(ctx, object, func(ctx context.Context, s *session) error {
+		err := remove(ctx, s, object)
+		if err == nil {
+			t.forget(object)
+		}
+		return err
+	})
+}
+
+// Lookup reads the object of the kind and name of the one given, as of now; the zero K where there is none.
+func (t *Target[K]) Lookup(ctx context.Context, object Object) (kept K, err error) {
+	err = t.request(ctx, object, func(ctx context.Context, s *session) error {
+		found, err := get(ctx, s, object)
+		if isAbsent(err) {
+			t.forget(object)
+			return nil
+		}
+		kept = t.observe(found, err)
+		return err
+	})
+	return kept, err
+}
+
+func (t *Target[K]) request(ctx context.Context, object Object, do func(context.Context, *session) error) error {
+	s, err := t.cluster.session()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	if err := s.verify(ctx); err != nil {
+		return err
+	}
+	if err := do(ctx, s); err != nil {
+		return fmt.Errorf("cluster %s: %w", t.cluster.Name(), err)
+	}
+	return nil
+}
+
+// observe puts an answer into the view, where it belongs there. Namespaces are left to their watch.
+func (t *Target[K]) observe(object Object, err error) (kept K) {
+	if err != nil {
+		return kept
+	}
+	store := t.storeOf(object)
+	if store == nil {
+		return kept
+	}
+	kept = t.keep(object)
+	if t.selector.Matches(labels.Set(object.GetLabels())) {
+		store.observe(kept)
+	} else {
+		store.forget(nameOf(object), object.GetUID())
+	}
+	return kept
+}
+
+func (t *Target[K]) forget(object Object) {
+	if store := t.storeOf(object); store != nil && object.GetUID() != "" {
+		store.forget(nameOf(object), object.GetUID())
+	}
+}
+
+func (t *Target[K]) storeOf(object Object) *store[K] {
+	switch object.(type) {
+	case *corev1.Service:
+		return t.services
+	case *discoveryv1.EndpointSlice:
+		return t.slices
+	case *corev1.Endpoints:
+		return t.endpoints
+	}
+	return nil
+}
+
+func create(ctx context.Context, s *session, object Object) (Object, error) {
+	options := metav1.CreateOptions{FieldManager: fieldManager}
+	switch object := object.(type) {
+	case *corev1.Namespace:
+		return s.client.CoreV1().Namespaces().Create(ctx, object, options)
+	case *corev1.Service:
+		return s.client.CoreV1().Services(object.Namespace).Create(ctx, object, options)
+	case *discoveryv1.EndpointSlice:
+		return s.client.DiscoveryV1().EndpointSlices(object.Namespace).Create(ctx, object, options)
+	case *corev1.Endpoints:
+		return s.client.CoreV1().Endpoints(object.Namespace).Create(ctx, object, options)
+	}
+	return nil, unknownKind(object)
+}
+
+func update(ctx context.Context, s *session, object Object) (Object, error) {
+	options := metav1.UpdateOptions{FieldManager: fieldManager}
+	switch object := object.(type) {
+	case *corev1.Service:
+		return s.client.CoreV1().Services(object.Namespace).Update(ctx, object, options)
+	case *discoveryv1.EndpointSlice:
+		return s.client.DiscoveryV1().EndpointSlices(object.Namespace).Update(ctx, object, options)
+	case *corev1.Endpoints:
+		return s.client.CoreV1().Endpoints(object.Namespace).Update(ctx, object, options)
+	}
+	return nil, unknownKind(object)
+}
+
+func get(ctx context.Context, s *session, object Object) (Object, error) {
+	options := metav1.GetOptions{}
+	switch object.(type) {
+	case *corev1.Service:
+		return s.client.CoreV1().Services(object.GetNamespace()).Get(ctx, object.GetName(), options)
+	case *discoveryv1.EndpointSlice:
+		return s.client.DiscoveryV1().EndpointSlices(object.GetNamespace()).Get(ctx, object.GetName(), options)
+	case *corev1.Endpoints:
+		return s.client.CoreV1().Endpoints(object.GetNamespace()).Get(ctx, object.GetName(), options)
+	}
+	return nil, unknownKind(object)
+}
+
+func remove(ctx context.Context, s *session, object Object) error {
+	options := metav1.DeleteOptions{
+		Preconditions:     &metav1.Preconditions{UID: ptr.To(object.GetUID()), ResourceVersion: ptr.To(object.GetResourceVersion())},
+		PropagationPolicy: ptr.To(metav1.DeletePropagationBackground),
+	}
+	switch object.(type) {
+	case *corev1.Service:
+		return s.client.CoreV1().Services(object.GetNamespace()).Delete(ctx, object.GetName(), options)
+	case *discoveryv1.EndpointSlice:
+		return s.client.DiscoveryV1().EndpointSlices(object.GetNamespace()).Delete(ctx, object.GetName(), options)
+	case *corev1.Endpoints:
+		return s.client.CoreV1().Endpoints(object.GetNamespace()).Delete(ctx, object.GetName(), options)
+	}
+	return unknownKind(object)
+}
+
+func unknownKind(object Object) error {
+	return fmt.Errorf("%T is no part of a pointer", object)
+}

@@ -1,0 +1,64 @@
+package sync
+
+import (
+	"net/netip"
+
+	netutils "k8s.io/utils/net"
+)
+
+// metadataAddresses are cloud metadata services: whoever reaches one through a pod reads that node's credentials. The
+// IPv4 address that most clouds share is link-local, and so refused as such.
+var metadataAddresses = []netip.Addr{
+	netip.MustParseAddr("fd00:ec2::254"),
+	netip.MustParseAddr("168.63.129.16"),
+	netip.MustParseAddr("100.100.100.200"),
+}
+
+// AddressRule decides which addresses of a source may be written into the target. Without it, whoever may write
+// EndpointSlices in one cluster could send the other cluster's traffic to its own nodes, Services or metadata (the class
+// of CVE-2021-25740).
+type AddressRule struct {
+	// Allowed, where it is not empty, are the only prefixes that addresses may come from.
+	Allowed []netip.Prefix
+	// ServiceCIDRs are the target's: a Service address behind a Service is no endpoint, and a way around network policies.
+	ServiceCIDRs []netip.Prefix
+}
+
+// canonical reads an address as it stands in an EndpointSlice and gives the form that every API server accepts. Old
+// clusters may hold IPv4 addresses with leading zeros, which are decimal there (CVE-2021-29923) and which Kubernetes 1.36
+// rejects, and with them the whole slice.
+func canonical(text string) (netip.Addr, bool) {
+	address, ok := netip.AddrFromSlice(netutils.ParseIPSloppy(text))
+	if !ok {
+		return netip.Addr{}, false
+	}
+	return address.Unmap(), true
+}
+
+// permits reports whether the address may be written. It takes the canonical form, in which no IPv4-mapped address is left.
+func (r AddressRule) permits(address netip.Addr) bool {
+	if address.IsUnspecified() || address.IsLoopback() || address.IsMulticast() || address.IsLinkLocalUnicast() {
+		return false
+	}
+	if address == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+		return false
+	}
+	for _, metadata := range metadataAddresses {
+		if address == metadata {
+			return false
+		}
+	}
+	if contains(r.ServiceCIDRs, address) {
+		return false
+	}
+	return len(r.Allowed) == 0 || contains(r.Allowed, address)
+}
+
+func contains(prefixes []netip.Prefix, address netip.Addr) bool {
+	for _, prefix := range prefixes {
+		if prefix.Contains(address) {
+			return true
+		}
+	}
+	return false
+}

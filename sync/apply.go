@@ -1,0 +1,170 @@
+package sync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// errStale says that the target is not as the watches told. What it is has been read, and the plan is to be made again.
+var errStale = errors.New("the target is not as the watches told")
+
+// apply carries the plan's changes out, in their order, and stops at the first that fails: every beginning of the order
+// is safe, and the next look at the key goes on from there.
+func (m *Mirror) apply(ctx context.Context, rules Rules, key Key, plan Plan) error {
+	if len(plan.Changes) == 0 {
+		return nil
+	}
+	log := m.Log.WithField("service", key)
+	if m.DryRun {
+		log.Infof("would %s", summary(plan.Changes))
+		return nil
+	}
+	var owner types.UID
+	for i, change := range plan.Changes {
+		if m.queue.ShuttingDown() && i > 0 {
+			log.Infof("stopped after: %s", summary(plan.Changes[:i]))
+			return nil
+		}
+		if owner != "" {
+			setOwner(change.Object, owner)
+		}
+		written, err := m.write(ctx, rules, key, change)
+		if err != nil {
+			return err
+		}
+		if written != nil && written.Kind == KindService {
+			owner = written.UID
+		}
+	}
+	log.Info(summary(plan.Changes))
+	return nil
+}
+
+func setOwner(object Object, owner types.UID) {
+	if slice, ok := object.(*discoveryv1.EndpointSlice); ok && len(slice.OwnerReferences) > 0 {
+		slice.OwnerReferences[0].UID = owner
+	}
+}
+
+// write is the one place where the target is changed. Before a Service is born it looks for somebody's Endpoints of the
+// name; where a write meets something else than was planned with, it reads what that is.
+func (m *Mirror) write(ctx context.Context, rules Rules, key Key, change Change) (*Copy, error) {
+	if err := guard(change); err != nil {
+		return nil, err
+	}
+	if isBirth(change) {
+		endpoints := &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
+		foreign, err := m.look(ctx, rules, key, endpoints)
+		if err != nil {
+			return nil, fmt.Errorf("look for Endpoints before %s: %w", change, err)
+		}
+		if foreign {
+			return nil, errStale
+		}
+	}
+	var written *Copy
+	var err error
+	switch change.Operation {
+	case Create:
+		written, err = m.Writer.Create(ctx, change.Object)
+	case Update:
+		written, err = m.Writer.Update(ctx, change.Object)
+	case Delete:
+		err = m.Writer.Delete(ctx, change.Object)
+	}
+	switch {
+	case err == nil:
+		return written, nil
+	case apierrors.IsAlreadyExists(err), apierrors.IsConflict(err), change.Operation != Create && apierrors.IsNotFound(err):
+		if _, lookErr := m.look(ctx, rules, key, change.Object); lookErr != nil {
+			return nil, fmt.Errorf("%s: %w", change, lookErr)
+		}
+		return nil, errStale
+	}
+	return nil, fmt.Errorf("%s: %w", change, err)
+}
+
+// guard holds every write to the form that makes it safe, whatever the planner says: an update or delete names the very
+// object and version that was proven ours, and what is written carries our marks.
+func guard(change Change) error {
+	object := change.Object
+	if change.Operation != Create && (object.GetUID() == "" || object.GetResourceVersion() == "") {
+		return fmt.Errorf("%s: no UID or resourceVersion to hold it to", change)
+	}
+	if _, isNamespace := object.(*corev1.Namespace); isNamespace && change.Operation == Create {
+		return nil
+	}
+	if change.Operation != Delete && (object.GetLabels()[LabelExport] != Follower || OriginOf(object).Cluster == "") {
+		return fmt.Errorf("%s: without our marks", change)
+	}
+	return nil
+}
+
+func isBirth(change Change) bool {
+	_, isService := change.Object.(*corev1.Service)
+	return isService && change.Operation == Create
+}
+
+// look reads an object from the target. What is not ours is remembered as being in the way of the name. It reports
+// whether there is such an object.
+func (m *Mirror) look(ctx context.Context, rules Rules, key Key, object Object) (bool, error) {
+	c, err := m.Writer.Lookup(ctx, object)
+	if err != nil {
+		return false, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c == nil || rules.owns(c) {
+		return false, nil
+	}
+	m.foreign[key] = append(m.foreign[key], c)
+	return true, nil
+}
+
+// refreshForeign looks again at the objects that were in the way of a name.
+func (m *Mirror) refreshForeign(ctx context.Context, rules Rules, key Key) error {
+	m.mu.Lock()
+	before := m.foreign[key]
+	delete(m.foreign, key)
+	m.mu.Unlock()
+	for i, c := range before {
+		if _, err := m.look(ctx, rules, key, deletion(c).Object); err != nil {
+			m.mu.Lock()
+			m.foreign[key] = append(m.foreign[key], before[i:]...)
+			m.mu.Unlock()
+			return fmt.Errorf("look at what is in the way: %w", err)
+		}
+	}
+	return nil
+}
+
+func (m *Mirror) isForeign(key Key) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.foreign[key]) > 0
+}
+
+// summary says in one line what changes do: "create Service, create 2 EndpointSlices, update Endpoints".
+func summary(changes []Change) string {
+	var parts []string
+	for i := 0; i < len(changes); {
+		kind, count := kindOf(changes[i].Object), 0
+		operation := changes[i].Operation
+		for ; i < len(changes) && changes[i].Operation == operation && kindOf(changes[i].Object) == kind; i++ {
+			count++
+		}
+		if count > 1 {
+			kind = fmt.Sprintf("%d %ss", count, kind)
+		}
+		parts = append(parts, fmt.Sprintf("%s %s", operation, kind))
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,201 @@
+package sync
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+)
+
+// The kinds of object that a pointer is made of, in the order of their birth, and of the Namespace that holds it.
+const (
+	KindNamespace     = "Namespace"
+	KindService       = "Service"
+	KindEndpointSlice = "EndpointSlice"
+	KindEndpoints     = "Endpoints"
+)
+
+// Copy is what a direction remembers of one object in its target: whose it is, which version it is, and a fingerprint of
+// all that xcc decides in it. That is enough to find what has to be written, at a fraction of the object's size. Of the
+// metadata only namespace, name, UID, resourceVersion, deletionTimestamp and finalizers are set.
+type Copy struct {
+	metav1.ObjectMeta
+	Kind     string
+	Follower bool
+	Origin   Origin
+	// ManagedBy is the endpointslice.kubernetes.io/managed-by of a slice.
+	ManagedBy string
+	// Owner is the UID of the Service that controls the object.
+	Owner types.UID
+	// ServiceName is the name of the Service that a slice belongs to.
+	ServiceName string
+	// Headless and Family hold what can't be changed in a Service.
+	Headless bool
+	Family   corev1.IPFamily
+	// Ready and Total count its addresses.
+	Ready, Total int
+	// Content is the fingerprint of what xcc decides in it.
+	Content Fingerprint
+	// ForeignLabels and ForeignAnnotations are what others put there. They are kept when the object is written.
+	ForeignLabels      map[string]string
+	ForeignAnnotations map[string]string
+}
+
+// Fingerprint is equal for two objects if and only if all that xcc decides in them is.
+type Fingerprint [sha256.Size]byte
+
+func (c *Copy) String() string {
+	return fmt.Sprintf("%s %s/%s", c.Kind, c.Namespace, c.Name)
+}
+
+// Service is the key of the Service that the object belongs to.
+func (c *Copy) Service() Key {
+	if c.Kind == KindEndpointSlice {
+		return Key{Namespace: c.Namespace, Name: c.ServiceName}
+	}
+	return Key{Namespace: c.Namespace, Name: c.Name}
+}
+
+// owns reports whether this direction wrote the object: it has the follower label and an origin in this direction's
+// source cluster. EndpointSlices must name xcc as their manager too, because Kubernetes copies the labels of a Service
+// and the labels and annotations of Endpoints, and so our marks, to slices that it makes of them.
+func (r Rules) owns(c *Copy) bool {
+	return c.Follower && r.Cluster != "" && c.Origin.Cluster == r.Cluster &&
+		(c.Kind != KindEndpointSlice || c.ManagedBy == ManagedBy)
+}
+
+// Observe reads an object of the target. It takes Services, EndpointSlices and Endpoints.
+func (r Rules) Observe(object Object) *Copy {
+	c := &Copy{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: object.GetNamespace(), Name: object.GetName(), UID: object.GetUID(), ResourceVersion: object.GetResourceVersion(),
+			DeletionTimestamp: object.GetDeletionTimestamp(), Finalizers: object.GetFinalizers(),
+		},
+		Kind:               kindOf(object),
+		Follower:           object.GetLabels()[LabelExport] == Follower,
+		Origin:             OriginOf(object),
+		ManagedBy:          object.GetLabels()[discoveryv1.LabelManagedBy],
+		Content:            r.fingerprint(object),
+		ForeignLabels:      without(object.GetLabels(), r.ownedLabels()),
+		ForeignAnnotations: without(object.GetAnnotations(), r.ownedAnnotations()),
+	}
+	if owner := metav1.GetControllerOfNoCopy(object); owner != nil && owner.Kind == KindService {
+		c.Owner = owner.UID
+	}
+	switch object := object.(type) {
+	case *corev1.Service:
+		c.Headless = isHeadless(object)
+		if len(object.Spec.IPFamilies) > 0 {
+			c.Family = object.Spec.IPFamilies[0]
+		}
+	case *discoveryv1.EndpointSlice:
+		c.ServiceName = serviceOfSlice(object)
+		c.Ready, c.Total = readyAddresses(object), allAddresses(object)
+	case *corev1.Endpoints:
+		for _, subset := range object.Subsets {
+			c.Ready += len(subset.Addresses)
+			c.Total += len(subset.Addresses) + len(subset.NotReadyAddresses)
+		}
+	}
+	return c
+}
+
+// serviceOfSlice takes the Service's name from where nobody can change it: the name of a slice that xcc made. Slices that
+// Kubernetes made carry it as a label.
+func serviceOfSlice(slice *discoveryv1.EndpointSlice) string {
+	if end := len(slice.Name) - sliceSuffix; end > 0 && IsMirrored(slice) && isSliceSuffix(slice.Name[end:]) {
+		return slice.Name[:end]
+	}
+	return slice.Labels[discoveryv1.LabelServiceName]
+}
+
+func kindOf(object Object) string {
+	switch object.(type) {
+	case *corev1.Namespace:
+		return KindNamespace
+	case *corev1.Service:
+		return KindService
+	case *discoveryv1.EndpointSlice:
+		return KindEndpointSlice
+	case *corev1.Endpoints:
+		return KindEndpoints
+	}
+	panic(fmt.Sprintf("no part of a pointer: %T", object))
+}
+
+// fingerprint sums up the projection of an object on what xcc decides in it, with the API server's defaults filled in.
+// Protobuf marshalling of API objects is deterministic: maps are written in the order of their keys.
+func (r Rules) fingerprint(object Object) Fingerprint {
+	meta := metav1.ObjectMeta{
+		Labels:          only(object.GetLabels(), r.ownedLabels()),
+		Annotations:     only(object.GetAnnotations(), r.ownedAnnotations()),
+		OwnerReferences: object.GetOwnerReferences(),
+		Finalizers:      object.GetFinalizers(),
+	}
+	var message interface{ Marshal() ([]byte, error) }
+	switch object := object.(type) {
+	case *corev1.Service:
+		message = &corev1.Service{ObjectMeta: meta, Spec: decidedSpec(object.Spec)}
+	case *discoveryv1.EndpointSlice:
+		message = &discoveryv1.EndpointSlice{ObjectMeta: meta, AddressType: object.AddressType, Ports: object.Ports, Endpoints: object.Endpoints}
+	case *corev1.Endpoints:
+		message = &corev1.Endpoints{ObjectMeta: meta, Subsets: object.Subsets}
+	}
+	data, err := message.Marshal()
+	if err != nil {
+		// Marshalling into memory has nothing that could fail.
+		panic(fmt.Sprintf("marshal %T: %v", object, err))
+	}
+	return sha256.Sum256(data)
+}
+
+// decidedSpec leaves out what the API server allocates (cluster IPs), and the target ports, which a Service without
+// selector doesn't use.
+func decidedSpec(spec corev1.ServiceSpec) corev1.ServiceSpec {
+	if spec.ClusterIP != corev1.ClusterIPNone {
+		spec.ClusterIP = ""
+	}
+	spec.ClusterIPs = nil
+	spec.SessionAffinity = cmp.Or(spec.SessionAffinity, corev1.ServiceAffinityNone)
+	spec.InternalTrafficPolicy = ptr.To(ptr.Deref(spec.InternalTrafficPolicy, corev1.ServiceInternalTrafficPolicyCluster))
+	spec.Ports = slices.Clone(spec.Ports)
+	for i := range spec.Ports {
+		spec.Ports[i].Protocol = cmp.Or(spec.Ports[i].Protocol, corev1.ProtocolTCP)
+		spec.Ports[i].TargetPort.Reset()
+	}
+	return spec
+}
+
+func (r Rules) ownedLabels() []string {
+	return append([]string{LabelExport, discoveryv1.LabelManagedBy, discoveryv1.LabelServiceName, discoveryv1.LabelSkipMirror,
+		corev1.IsHeadlessService}, r.CopyLabels...)
+}
+
+func (r Rules) ownedAnnotations() []string {
+	return append([]string{AnnotationOriginCluster, AnnotationOriginName, AnnotationOriginUID, corev1.EndpointsOverCapacity},
+		r.CopyAnnotations...)
+}
+
+func only(all map[string]string, keys []string) map[string]string {
+	some := map[string]string{}
+	copyKeys(some, all, keys)
+	return some
+}
+
+func without(all map[string]string, keys []string) map[string]string {
+	rest := maps.Clone(all)
+	for _, key := range keys {
+		delete(rest, key)
+	}
+	if len(rest) == 0 {
+		return nil
+	}
+	return rest
+}

@@ -1,0 +1,169 @@
+package sync
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Operation is what a [Change] does.
+type Operation string
+
+// The operations.
+const (
+	Create Operation = "create"
+	Update Operation = "update"
+	Delete Operation = "delete"
+)
+
+// Change is one write in the target.
+type Change struct {
+	Operation Operation
+	// Object is, for a create and an update, the whole object as it is to stand; for a delete only its identity. For an
+	// update and a delete it carries the UID and resourceVersion of the object that was found, as preconditions: a PUT
+	// of a Service or Endpoints that is gone would create it, and what is at a name now need not be what was proven ours.
+	Object Object
+}
+
+func (c Change) String() string {
+	return fmt.Sprintf("%s %s %s/%s", c.Operation, kindOf(c.Object), c.Object.GetNamespace(), c.Object.GetName())
+}
+
+// diff gives the writes that turn what stands in the target into the pointer, in an order in which every beginning of the
+// list is safe to stop after:
+//
+//	birth    Service, then slices, then Endpoints (Kubernetes deletes Endpoints that have no Service)
+//	change   slices are created and grow before others shrink or go, so an address that moves is never absent
+//	rebirth  a Service whose shape can't be changed is deleted and created, then as in birth
+//	death    Service, then the rest
+//
+// A nil pointer means death. Copies that the direction doesn't own are left alone, and so is a name that they hold.
+func (r Rules) diff(pointer *Pointer, copies []*Copy) []Change {
+	if pointer == nil {
+		return r.death(copies)
+	}
+	found := map[string]*Copy{}
+	for _, c := range copies {
+		found[c.Kind+"/"+c.Name] = c
+	}
+	take := func(kind string, object Object) *Copy {
+		id := kind + "/" + object.GetName()
+		c := found[id]
+		delete(found, id)
+		return c
+	}
+	var services, created, grown, shrunk, endpoints, removed []Change
+	if c := take(KindService, pointer.Service); c != nil && r.owns(c) && reborn(pointer.Service, c) {
+		services = append(services, deletion(c), Change{Create, pointer.Service})
+	} else {
+		services = append(services, r.bring(pointer.Service, c)...)
+	}
+	for _, slice := range pointer.Slices {
+		c := take(KindEndpointSlice, slice)
+		switch changes := r.bring(slice, c); {
+		case c == nil:
+			created = append(created, changes...)
+		case allAddresses(slice) >= c.Total:
+			grown = append(grown, changes...)
+		default:
+			shrunk = append(shrunk, changes...)
+		}
+	}
+	if pointer.Endpoints != nil {
+		endpoints = r.bring(pointer.Endpoints, take(KindEndpoints, pointer.Endpoints))
+	}
+	for _, id := range slices.Sorted(maps.Keys(found)) {
+		if c := found[id]; r.owns(c) {
+			removed = append(removed, deletion(c))
+		}
+	}
+	return slices.Concat(services, created, grown, shrunk, removed, r.strays(copies), endpoints)
+}
+
+func (r Rules) death(copies []*Copy) []Change {
+	var changes []Change
+	for _, kind := range []string{KindService, KindEndpointSlice, KindEndpoints} {
+		for _, c := range sorted(copies) {
+			if c.Kind == kind && r.owns(c) {
+				changes = append(changes, deletion(c))
+			}
+		}
+	}
+	return changes
+}
+
+// strays deletes the slices that Kubernetes made for our own pointer Service while somebody had given it a selector.
+// They are known by their controller: the live pointer. When the selector goes, the EndpointSlice controller forgets the
+// Service and leaves them behind, and kube-proxy would go on using them.
+func (r Rules) strays(copies []*Copy) []Change {
+	var changes []Change
+	for _, service := range copies {
+		if service.Kind != KindService || !r.owns(service) {
+			continue
+		}
+		for _, c := range sorted(copies) {
+			if c.Kind == KindEndpointSlice && c.Owner == service.UID && c.ManagedBy == endpointSliceController {
+				changes = append(changes, deletion(c))
+			}
+		}
+	}
+	return changes
+}
+
+// endpointSliceController is the manager of the slices that Kubernetes makes for a selector
+// (k8s.io/kubernetes/pkg/controller/endpointslice, controllerName).
+const endpointSliceController = "endpointslice-controller.k8s.io"
+
+// bring gives the write that makes the object stand as wanted: none where it does already, or where the name is not ours.
+func (r Rules) bring(object Object, c *Copy) []Change {
+	if c == nil {
+		return []Change{{Create, object}}
+	}
+	if !r.owns(c) || c.Content == r.fingerprint(object) {
+		return nil
+	}
+	object.SetUID(c.UID)
+	object.SetResourceVersion(c.ResourceVersion)
+	object.SetLabels(union(c.ForeignLabels, object.GetLabels()))
+	object.SetAnnotations(union(c.ForeignAnnotations, object.GetAnnotations()))
+	return []Change{{Update, object}}
+}
+
+// reborn reports whether the Service needs another shape than an update can give it: headlessness and the primary IP
+// family are kept by the API server whatever a PUT says.
+func reborn(service *corev1.Service, c *Copy) bool {
+	return c.Headless != isHeadless(service) || c.Family != "" && c.Family != service.Spec.IPFamilies[0]
+}
+
+func deletion(c *Copy) Change {
+	meta := metav1.ObjectMeta{Namespace: c.Namespace, Name: c.Name, UID: c.UID, ResourceVersion: c.ResourceVersion}
+	switch c.Kind {
+	case KindService:
+		return Change{Delete, &corev1.Service{ObjectMeta: meta}}
+	case KindEndpointSlice:
+		return Change{Delete, &discoveryv1.EndpointSlice{ObjectMeta: meta}}
+	default:
+		return Change{Delete, &corev1.Endpoints{ObjectMeta: meta}}
+	}
+}
+
+func sorted(copies []*Copy) []*Copy {
+	return slices.SortedFunc(slices.Values(copies), func(a, b *Copy) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+	})
+}
+
+func union(under, over map[string]string) map[string]string {
+	all := maps.Clone(over)
+	for key, value := range under {
+		if _, ok := all[key]; !ok {
+			all[key] = value
+		}
+	}
+	return all
+}

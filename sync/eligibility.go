@@ -1,0 +1,170 @@
+package sync
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Source is what one reading of the source cluster says about one name.
+type Source struct {
+	// Service is the exported Service; nil where no Service of the name matches the selector.
+	Service *corev1.Service
+	// Slices are its EndpointSlices, in any order. The Service decides: without one, they mean nothing.
+	Slices []*discoveryv1.EndpointSlice
+}
+
+// Target is what one reading of the target cluster says about one name.
+type Target struct {
+	// Namespace is the metadata of the namespace; nil where there is none.
+	Namespace *metav1.ObjectMeta
+	// Copies are all objects with the follower label that belong to the name, whoever made them, and those without that
+	// were found in the pointer's way.
+	Copies []*Copy
+	// Exports reports that the target itself exports a Service of the name.
+	Exports bool
+	// Network is what the target's Services can have.
+	Network Network
+}
+
+// Network is what a cluster says of its Service network.
+type Network struct {
+	// Families are the IP families that its Services can have, the default first.
+	Families []corev1.IPFamily
+	// ServiceCIDRs are the ranges of its Service addresses, as far as it tells them.
+	ServiceCIDRs []netip.Prefix
+}
+
+// Rules are the settings of one direction that decisions depend on.
+type Rules struct {
+	// Cluster is the UID of the source cluster, Name its display name.
+	Cluster types.UID
+	Name    string
+	// CreateNamespaces lets a missing namespace be created in the target.
+	CreateNamespaces bool
+	// EndpointsAPI says which of the two endpoint APIs pointers are written in.
+	EndpointsAPI EndpointsAPI
+	// Allowed are the prefixes that addresses may come from; empty for any.
+	Allowed []netip.Prefix
+	// CopyLabels and CopyAnnotations are the keys that a pointer takes over from its Service.
+	CopyLabels      []string
+	CopyAnnotations []string
+}
+
+// EndpointsAPI is a choice between the two APIs that hold a Service's addresses.
+type EndpointsAPI string
+
+// The ways to write a pointer's addresses.
+const (
+	// Both writes EndpointSlices, which kube-proxy and CoreDNS read, and Endpoints, which older readers read.
+	Both EndpointsAPI = "both"
+	// SlicesOnly writes EndpointSlices.
+	SlicesOnly EndpointsAPI = "slices"
+	// EndpointsOnly writes Endpoints and lets Kubernetes make EndpointSlices of them.
+	EndpointsOnly EndpointsAPI = "endpoints"
+)
+
+// judge decides whether a pointer is to exist. The first rule that applies is the verdict:
+//
+//	the source exports no Service of the name, or only a pointer   Withdrawn
+//	the namespace belongs to Kubernetes                            Refused ReservedNamespace
+//	the Service is an alias for a DNS name                         Refused ExternalName
+//	the target exports the same name                               Refused ExportedByBoth
+//	the target has no such namespace, and may not get it           Refused NamespaceMissing
+//	the target's namespace is going                                Refused NamespaceTerminating
+//	the target's namespace wants no pointers                       Refused NamespaceOptedOut
+//	the two share no IP family                                     Refused NoSharedIPFamily
+//	an object that is not ours is in the way                       Refused Conflict
+//	else                                                           Mirrored
+func (r Rules) judge(source Source, target Target) Verdict {
+	service := source.Service
+	if service == nil || IsMirrored(service) {
+		return Verdict{State: Withdrawn}
+	}
+	if isReserved(service) {
+		return refused(ReservedNamespace, "namespace %s belongs to Kubernetes; move the Service to a namespace of its own", service.Namespace)
+	}
+	if service.Spec.Type == corev1.ServiceTypeExternalName {
+		return refused(ExternalName, "it is an alias for %s and has no endpoints; create the same alias in the other cluster", service.Spec.ExternalName)
+	}
+	if target.Exports {
+		return refused(ExportedByBoth, "both clusters export a Service of this name; remove the label from one of them")
+	}
+	if verdict, ok := judgeNamespace(service.Namespace, target.Namespace, r.CreateNamespaces); !ok {
+		return verdict
+	}
+	if len(sharedFamilies(service, target.Network.Families)) == 0 {
+		return refused(NoSharedIPFamily, "it has %v, the other cluster's Services have %v; give it a family of both",
+			service.Spec.IPFamilies, target.Network.Families)
+	}
+	if c := r.inTheWay(target.Copies); c != nil {
+		return conflict(c)
+	}
+	return Verdict{State: Mirrored}
+}
+
+func judgeNamespace(name string, namespace *metav1.ObjectMeta, create bool) (Verdict, bool) {
+	switch {
+	case namespace == nil && !create:
+		return refused(NamespaceMissing, "the other cluster has no namespace %s; create it, or run with --create-namespaces", name), false
+	case namespace == nil:
+		return Verdict{}, true
+	case namespace.DeletionTimestamp != nil:
+		return refused(NamespaceTerminating, "the other cluster is deleting namespace %s; it resumes when the namespace is created again", name), false
+	case namespace.Labels[LabelExport] == OptedOut:
+		return refused(NamespaceOptedOut, "namespace %s in the other cluster is labelled %s=%s; remove that label", name, LabelExport, OptedOut), false
+	}
+	return Verdict{}, true
+}
+
+// isReserved reports whether the Service is part of Kubernetes. A pointer in kube-system, or for the API server itself,
+// would hand one cluster's control plane to the other.
+func isReserved(service *corev1.Service) bool {
+	return strings.HasPrefix(service.Namespace, "kube-") ||
+		service.Namespace == metav1.NamespaceDefault && service.Name == "kubernetes"
+}
+
+// sharedFamilies gives the families of the Service that the target has too, in the Service's order.
+func sharedFamilies(service *corev1.Service, target []corev1.IPFamily) []corev1.IPFamily {
+	var shared []corev1.IPFamily
+	for _, family := range service.Spec.IPFamilies {
+		if slices.Contains(target, family) {
+			shared = append(shared, family)
+		}
+	}
+	return shared
+}
+
+// inTheWay gives an object that is not ours and because of which there can be no pointer: a Service of its name, or
+// Endpoints as long as the pointer has no Service. A Service put on top of somebody's Endpoints would send its traffic
+// to their addresses, and Kubernetes would delete them with it.
+func (r Rules) inTheWay(copies []*Copy) *Copy {
+	for _, c := range copies {
+		if r.owns(c) {
+			continue
+		}
+		if c.Kind == KindService || c.Kind == KindEndpoints && r.liveService(copies) == nil {
+			return c
+		}
+	}
+	return nil
+}
+
+func conflict(c *Copy) Verdict {
+	return refused(Conflict, "the other cluster has a %s that is not xcc's; delete or rename it, or remove the label here", c)
+}
+
+// liveService is the pointer's Service as it stands in the target; nil where there is none.
+func (r Rules) liveService(copies []*Copy) *Copy {
+	for _, c := range copies {
+		if c.Kind == KindService && r.owns(c) {
+			return c
+		}
+	}
+	return nil
+}

@@ -1,0 +1,288 @@
+package sync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// SourceReader reads the cluster that a direction mirrors from.
+type SourceReader interface {
+	// Verify proves that the connection leads to the cluster that it always led to, and gives that cluster's UID. It costs
+	// a request only after a reconnect.
+	Verify(ctx context.Context) (types.UID, error)
+	// Exported gives the exported Service of the name and its slices as the watches last told: nil where there is none. It
+	// fails until all watches are synced. The objects are shared and must not be changed.
+	Exported(key Key) (*corev1.Service, []*discoveryv1.EndpointSlice, error)
+	// Live reads the same from the API server, consistently, in a verified session. An error is never an absence.
+	Live(ctx context.Context, key Key) (*corev1.Service, []*discoveryv1.EndpointSlice, error)
+	// Keys gives the names of all exported Services.
+	Keys() []Key
+}
+
+// TargetReader tells what a direction's watches last told of its target.
+type TargetReader interface {
+	// Copies gives all objects with the follower label that belong to the name. It fails until all watches are synced.
+	Copies(key Key) ([]*Copy, error)
+	// Namespace gives the metadata of a namespace; nil where there is none.
+	Namespace(name string) *metav1.ObjectMeta
+	// Network gives the IP families and the service CIDRs.
+	Network() ([]corev1.IPFamily, []netip.Prefix)
+	// Keys gives the names of all pointers.
+	Keys() []Key
+}
+
+// TargetWriter writes the target. Every write that succeeds is at once visible to the [TargetReader].
+type TargetWriter interface {
+	Create(ctx context.Context, object Object) (*Copy, error)
+	// Update and Delete fail with a conflict where the object's UID or resourceVersion is not the one given.
+	Update(ctx context.Context, object Object) (*Copy, error)
+	Delete(ctx context.Context, object Object) error
+	// Lookup reads the object of the same kind and name from the API server, consistently; nil where there is none.
+	Lookup(ctx context.Context, object Object) (*Copy, error)
+}
+
+// recheck is how often a name is looked at again that is taken in the target by an object without our marks: such an
+// object is outside all watches.
+const recheck = 5 * time.Second
+
+// maxRounds bounds how often one look at a key plans anew because the target was not as its watches said.
+const maxRounds = 5
+
+// Direction says what a [Mirror] reads, writes and obeys.
+type Direction struct {
+	// Rules are complete but for the source's UID, which each look at a key proves anew.
+	Rules  Rules
+	Source SourceReader
+	Target TargetReader
+	Writer TargetWriter
+	// Exports is the target in its other role, that of a source.
+	Exports SourceReader
+	// InScope leaves out the namespaces that the daemon is not to look at; what stands there is not touched either.
+	InScope func(namespace string) bool
+	// DryRun logs the changes instead of writing them.
+	DryRun bool
+	// Log has the fields "from" and "to".
+	Log logrus.FieldLogger
+}
+
+// Mirror is one direction at work: it brings the target in line with the source, one key at a time.
+type Mirror struct {
+	Direction
+	queue *Queue
+	pass  *pass
+
+	mu       sync.Mutex
+	verdicts map[Key]Verdict
+	// foreign are the objects without our marks that were found in the way of a name.
+	foreign map[Key][]*Copy
+}
+
+// NewMirror makes a direction ready to run. The name is that of its queue's metrics.
+func NewMirror(name string, direction Direction) *Mirror {
+	return &Mirror{
+		Direction: direction,
+		queue:     NewQueue(name),
+		pass:      newPass(),
+		verdicts:  map[Key]Verdict{},
+		foreign:   map[Key][]*Copy{},
+	}
+}
+
+// enqueueAll adds the union of the exported names and the pointers: drift, orphans and a restart are found the same way
+// as a change. The first one to come with both sides synced is the first pass.
+func (m *Mirror) enqueueAll() {
+	if !m.synced() {
+		return
+	}
+	var keys []Key
+	for _, key := range append(m.Source.Keys(), m.Target.Keys()...) {
+		if m.InScope(key.Namespace) {
+			keys = append(keys, key)
+		}
+	}
+	m.pass.begin(keys)
+	for _, key := range keys {
+		m.queue.AddBacklog(key)
+	}
+}
+
+func (m *Mirror) synced() bool {
+	_, _, err := m.read(Key{})
+	return err == nil
+}
+
+func (m *Mirror) enqueue(key Key) {
+	if m.InScope(key.Namespace) {
+		m.queue.Add(key)
+	}
+}
+
+func (m *Mirror) enqueueNamespace(name string) {
+	for _, key := range append(m.Source.Keys(), m.Target.Keys()...) {
+		if key.Namespace == name {
+			m.enqueue(key)
+		}
+	}
+}
+
+// run works until the queue is shut down. ctx is that of the writes: it ends after the queue does, so that a write in
+// hand can finish.
+func (m *Mirror) run(ctx context.Context, workers int) {
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() {
+			for m.work(ctx) {
+			}
+		})
+	}
+	group.Wait()
+}
+
+func (m *Mirror) work(ctx context.Context) bool {
+	key, shutdown := m.queue.Get()
+	if shutdown {
+		return false
+	}
+	defer m.queue.Done(key)
+	verdict, err := m.reconcile(ctx, key)
+	if errors.Is(err, errUnsynced) {
+		// All names are added again once the watches have told all there is.
+		m.queue.Forget(key)
+		return true
+	}
+	m.record(key, verdict)
+	if err == nil {
+		m.queue.Forget(key)
+	} else if !m.queue.ShuttingDown() {
+		m.queue.Retry(key)
+	}
+	m.pass.tried(key, err)
+	return true
+}
+
+// reconcile brings one name in line, and gives its verdict. With an error, the verdict says what it waits for, and the
+// name is to be looked at again.
+func (m *Mirror) reconcile(ctx context.Context, key Key) (Verdict, error) {
+	uid, err := m.Source.Verify(ctx)
+	if err != nil {
+		return unproven(err), err
+	}
+	rules := m.Rules
+	rules.Cluster = uid
+	if err := m.refreshForeign(ctx, rules, key); err != nil {
+		return pending(WriteFailed, "%v", err), err
+	}
+	for range maxRounds {
+		plan, err := m.plan(ctx, rules, key)
+		if err != nil {
+			return plan.Verdict, err
+		}
+		err = m.apply(ctx, rules, key, plan)
+		switch {
+		case errors.Is(err, errStale):
+			continue
+		case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+			return refused(NamespaceTerminating, "%v", err), err
+		case err != nil:
+			return pending(WriteFailed, "%v", err), err
+		}
+		if m.isForeign(key) {
+			m.queue.RetryAfter(key, recheck)
+		}
+		return plan.Verdict, nil
+	}
+	return pending(WriteFailed, "the target keeps changing under the writes"), errStale
+}
+
+// errUnsynced says that the watches have yet to tell all there is.
+var errUnsynced = errors.New("not synced")
+
+func unproven(err error) Verdict {
+	return refused(SourceUnproven, "nothing is taken away until the source can be read: %v", err)
+}
+
+// plan decides on a name from what the watches told. A plan that takes something away is made again from a live reading
+// of the source: nothing is deleted or emptied on the word of a cache.
+func (m *Mirror) plan(ctx context.Context, rules Rules, key Key) (Plan, error) {
+	source, target, err := m.read(key)
+	if err != nil {
+		return Plan{}, err
+	}
+	plan := rules.Plan(source, target)
+	if !plan.Destroys() {
+		return plan, nil
+	}
+	service, slices, err := m.Source.Live(ctx, key)
+	if err != nil {
+		return Plan{Verdict: unproven(err)}, err
+	}
+	return rules.Plan(Source{Service: service, Slices: slices}, target), nil
+}
+
+func (m *Mirror) read(key Key) (Source, Target, error) {
+	service, slices, sourceErr := m.Source.Exported(key)
+	copies, targetErr := m.Target.Copies(key)
+	native, _, exportsErr := m.Exports.Exported(key)
+	if err := errors.Join(sourceErr, targetErr, exportsErr); err != nil {
+		return Source{}, Target{}, fmt.Errorf("%w: %w", errUnsynced, err)
+	}
+	m.mu.Lock()
+	copies = append(copies, m.foreign[key]...)
+	m.mu.Unlock()
+	families, cidrs := m.Target.Network()
+	return Source{Service: service, Slices: slices}, Target{
+		Namespace: m.Target.Namespace(key.Namespace),
+		Copies:    copies,
+		Exports:   native != nil && !IsMirrored(native),
+		Network:   Network{Families: families, ServiceCIDRs: cidrs},
+	}, nil
+}
+
+// record remembers a name's verdict, and logs it once where it refuses, or no longer does.
+func (m *Mirror) record(key Key, verdict Verdict) {
+	m.mu.Lock()
+	before := m.verdicts[key]
+	if verdict.State == Withdrawn {
+		delete(m.verdicts, key)
+	} else {
+		m.verdicts[key] = verdict
+	}
+	m.mu.Unlock()
+	if before == verdict {
+		return
+	}
+	log := m.Log.WithField("service", key)
+	switch {
+	case verdict.Reason == SourceUnproven:
+		// The cluster's own log line says it once for all names.
+		log.Debug(verdict)
+	case verdict.Reason == WriteFailed:
+		log.Error(verdict)
+	case verdict.State == Refused:
+		log.Warn(verdict)
+	case before.State == Refused || before.Reason == WriteFailed:
+		log.Info(verdict)
+	}
+}
+
+// Verdicts gives the verdict of every exported name that was looked at.
+func (m *Mirror) Verdicts() map[Key]Verdict {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make(map[Key]Verdict, len(m.verdicts))
+	for key, verdict := range m.verdicts {
+		all[key] = verdict
+	}
+	return all
+}

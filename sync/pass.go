@@ -1,0 +1,67 @@
+package sync
+
+import (
+	"sync"
+
+	"k8s.io/apimachinery/pkg/util/sets"
+)
+
+// passTries is how often a failing key is tried before a pass counts it as failed and ends without it.
+const passTries = 5
+
+// pass follows a set of keys until each was brought in line, or failed for good. There is one per direction: that of its
+// start.
+type pass struct {
+	mu     sync.Mutex
+	begun  bool
+	open   map[Key]int // tries so far
+	failed sets.Set[Key]
+	done   chan struct{}
+}
+
+func newPass() *pass {
+	return &pass{failed: sets.New[Key](), done: make(chan struct{})}
+}
+
+// begin sets the keys; all but the first call are ignored.
+func (p *pass) begin(keys []Key) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.begun {
+		return
+	}
+	p.begun, p.open = true, make(map[Key]int, len(keys))
+	for _, key := range keys {
+		p.open[key] = 0
+	}
+	if len(p.open) == 0 {
+		close(p.done)
+	}
+}
+
+func (p *pass) tried(key Key, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	tries, open := p.open[key]
+	if !open {
+		return
+	}
+	if err != nil && tries+1 < passTries {
+		p.open[key] = tries + 1
+		return
+	}
+	if err != nil {
+		p.failed.Insert(key)
+	}
+	delete(p.open, key)
+	if len(p.open) == 0 {
+		close(p.done)
+	}
+}
+
+// failures counts the keys that failed for good.
+func (p *pass) failures() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failed.Len()
+}

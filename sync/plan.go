@@ -1,0 +1,125 @@
+// Package sync decides what one cluster's exported Services make of another cluster, and carries it out.
+//
+// Reading order: a [Hub] runs two directions, each a [Mirror] that takes keys from its queue, reads both sides, asks
+// [Rules.Plan] for a verdict and the writes, and applies them. Plan and all that it calls are pure: values in, values
+// out. The package knows the types of the Kubernetes API, but no client.
+package sync
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Plan is what a direction makes of one reading of both clusters for one name.
+type Plan struct {
+	Verdict Verdict
+	// Changes are the writes that carry the verdict out, in their order. None: the target is as it should be.
+	Changes []Change
+	// Pointer is what the plan leads to; nil where there is to be none.
+	Pointer *Pointer
+	// Withdraws: it deletes the pointer's Service, not to make it anew.
+	Withdraws bool
+	// Empties: the pointer has ready addresses before it and none after it.
+	Empties bool
+}
+
+// Destroys reports whether the plan takes something away that the target's clients may be using. Such a plan may only
+// be carried out if it was made from a live reading of the source.
+func (p Plan) Destroys() bool {
+	return p.Withdraws || p.Empties || p.deletes()
+}
+
+func (p Plan) deletes() bool {
+	for _, change := range p.Changes {
+		if _, isService := change.Object.(*corev1.Service); isService && change.Operation == Delete {
+			return true
+		}
+	}
+	return false
+}
+
+// Plan decides one name. Its arguments are read only.
+func (r Rules) Plan(source Source, target Target) Plan {
+	verdict := r.judge(source, target)
+	if verdict.State != Mirrored {
+		plan := Plan{Verdict: verdict}
+		if verdict.Reason != NamespaceTerminating {
+			plan.Changes = r.diff(nil, target.Copies)
+		}
+		plan.Withdraws = plan.deletes()
+		plan.Empties = r.ready(KindEndpointSlice, target.Copies)+r.ready(KindEndpoints, target.Copies) > 0 && len(plan.Changes) > 0
+		return plan
+	}
+	pointer := r.project(source, target.Network, r.liveService(target.Copies))
+	plan := Plan{Pointer: &pointer, Verdict: verdict}
+	if endpointsUnknown(source) {
+		// The Service alone is brought up to date: what its endpoints are is not known, and unknown is not none.
+		plan.Verdict = pending(EndpointsUnknown, "Kubernetes has made no EndpointSlice for it yet")
+		pointer.Slices, pointer.Endpoints = nil, nil
+		plan.Changes = r.diff(&pointer, services(target.Copies))
+	} else {
+		plan.Verdict = addressVerdict(source, pointer)
+		if c := r.blocked(pointer, target.Copies); c != nil {
+			plan.Verdict = conflict(c)
+		}
+		plan.Changes = r.diff(&pointer, target.Copies)
+		plan.Empties = pointer.Ready == 0 && r.ready(KindEndpointSlice, target.Copies)+r.ready(KindEndpoints, target.Copies) > 0
+	}
+	if target.Namespace == nil {
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: source.Service.Namespace}}
+		plan.Changes = append([]Change{{Create, namespace}}, plan.Changes...)
+	}
+	return plan
+}
+
+// endpointsUnknown reports whether Kubernetes has yet to say what the Service's endpoints are. For a Service with a
+// selector it always makes a slice, an empty one where no pod matches
+// (k8s.io/endpointslice, Reconciler.reconcileByAddressType: placeholder slice).
+func endpointsUnknown(source Source) bool {
+	return len(source.Service.Spec.Selector) > 0 && len(source.Slices) == 0
+}
+
+// addressVerdict is the verdict of a pointer that exists, but perhaps not with all of its addresses.
+func addressVerdict(source Source, pointer Pointer) Verdict {
+	switch {
+	case pointer.Denied > 0:
+		return refused(AddressDenied, "%d of %d addresses may not be mirrored; the others are", pointer.Denied, pointer.Denied+pointer.Total)
+	case len(source.Slices) == 0:
+		return refused(NoEndpointsLabelled, "it has no selector, and none of its EndpointSlices carries its label; label them as the Service")
+	}
+	return Verdict{State: Mirrored}
+}
+
+func (r Rules) ready(kind string, copies []*Copy) int {
+	count := 0
+	for _, c := range copies {
+		if c.Kind == kind && r.owns(c) {
+			count += c.Ready
+		}
+	}
+	return count
+}
+
+// blocked gives an object that is not ours and stands under a name that the pointer needs beside its Service.
+func (r Rules) blocked(pointer Pointer, copies []*Copy) *Copy {
+	names := map[string]bool{}
+	for _, slice := range pointer.Slices {
+		names[slice.Name] = true
+	}
+	for _, c := range copies {
+		if !r.owns(c) && (c.Kind == KindEndpoints || c.Kind == KindEndpointSlice && names[c.Name]) {
+			return c
+		}
+	}
+	return nil
+}
+
+func services(copies []*Copy) []*Copy {
+	var found []*Copy
+	for _, c := range copies {
+		if c.Kind == KindService {
+			found = append(found, c)
+		}
+	}
+	return found
+}

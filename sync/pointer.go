@@ -1,0 +1,236 @@
+package sync
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/netip"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+)
+
+// Pointer is what is to stand in the target for one exported Service.
+type Pointer struct {
+	Service   *corev1.Service
+	Slices    []*discoveryv1.EndpointSlice // by name; none in EndpointsOnly
+	Endpoints *corev1.Endpoints            // nil in SlicesOnly
+	// Ready and Total count the addresses in it, Denied those that were left out because they may not be written.
+	Ready, Total, Denied int
+}
+
+// project makes the pointer of an exported Service. live is the pointer's Service as it stands, nil where there is none;
+// the slices name it as their owner, or nobody yet where it is still to be created. Nothing of the source is changed or kept.
+func (r Rules) project(source Source, network Network, live *Copy) Pointer {
+	families := sharedFamilies(source.Service, network.Families)
+	rule := AddressRule{Allowed: r.Allowed, ServiceCIDRs: network.ServiceCIDRs}
+	pointer := Pointer{Service: r.projectService(source.Service, families)}
+	var owner types.UID
+	if live != nil && !reborn(pointer.Service, live) {
+		owner = live.UID
+	}
+	for _, slice := range source.Slices {
+		if IsMirrored(slice) {
+			continue
+		}
+		projected, denied := r.projectSlice(source.Service, slice, rule, owner)
+		pointer.Denied += denied
+		if !slices.Contains(families, corev1.IPFamily(slice.AddressType)) {
+			continue
+		}
+		pointer.Slices = append(pointer.Slices, projected)
+		pointer.Ready += readyAddresses(projected)
+		pointer.Total += allAddresses(projected)
+	}
+	slices.SortFunc(pointer.Slices, func(a, b *discoveryv1.EndpointSlice) int { return cmp.Compare(a.Name, b.Name) })
+	if r.EndpointsAPI != SlicesOnly {
+		pointer.Endpoints = r.projectEndpoints(source.Service, pointer.Slices, families[0])
+	}
+	if r.EndpointsAPI == EndpointsOnly {
+		pointer.Slices = nil
+	}
+	return pointer
+}
+
+// projectService makes the pointer's Service. It has no selector, so Kubernetes adds no endpoints of its own, and
+// nothing that would open it to the outside of the cluster.
+func (r Rules) projectService(service *corev1.Service, families []corev1.IPFamily) *corev1.Service {
+	pointer := &corev1.Service{
+		ObjectMeta: r.mark(service, service.Name),
+		Spec: corev1.ServiceSpec{
+			Type:                     corev1.ServiceTypeClusterIP,
+			SessionAffinity:          cmp.Or(service.Spec.SessionAffinity, corev1.ServiceAffinityNone),
+			SessionAffinityConfig:    service.Spec.SessionAffinityConfig.DeepCopy(),
+			PublishNotReadyAddresses: service.Spec.PublishNotReadyAddresses,
+			InternalTrafficPolicy:    ptr.To(corev1.ServiceInternalTrafficPolicyCluster),
+			IPFamilies:               families,
+			IPFamilyPolicy:           ptr.To(corev1.IPFamilyPolicySingleStack),
+		},
+	}
+	if len(families) > 1 {
+		pointer.Spec.IPFamilyPolicy = ptr.To(corev1.IPFamilyPolicyRequireDualStack)
+	}
+	if isHeadless(service) {
+		pointer.Spec.ClusterIP = corev1.ClusterIPNone
+	}
+	for _, port := range service.Spec.Ports {
+		pointer.Spec.Ports = append(pointer.Spec.Ports, corev1.ServicePort{
+			Name:        port.Name,
+			Protocol:    cmp.Or(port.Protocol, corev1.ProtocolTCP),
+			Port:        port.Port,
+			AppProtocol: clonePointer(port.AppProtocol),
+		})
+	}
+	copyKeys(pointer.Labels, service.Labels, r.CopyLabels)
+	copyKeys(pointer.Annotations, service.Annotations, r.CopyAnnotations)
+	return pointer
+}
+
+// projectSlice makes the pointer's slice for one of the source's, and counts the addresses that it had to leave out.
+// Nothing is kept that ties an endpoint to its own cluster: a node of the same name would make it local, a zone or a
+// hint would be read with the other cluster's meaning.
+func (r Rules) projectSlice(service *corev1.Service, slice *discoveryv1.EndpointSlice, rule AddressRule, owner types.UID) (*discoveryv1.EndpointSlice, int) {
+	pointer := &discoveryv1.EndpointSlice{
+		ObjectMeta:  r.mark(service, r.sliceName(service.Name, slice)),
+		AddressType: slice.AddressType,
+	}
+	pointer.Labels[discoveryv1.LabelManagedBy] = ManagedBy
+	pointer.Labels[discoveryv1.LabelServiceName] = service.Name
+	if isHeadless(service) {
+		pointer.Labels[corev1.IsHeadlessService] = ""
+	}
+	pointer.OwnerReferences = []metav1.OwnerReference{{
+		APIVersion: "v1", Kind: KindService, Name: service.Name, UID: owner, Controller: ptr.To(true),
+	}}
+	for _, port := range slice.Ports {
+		pointer.Ports = append(pointer.Ports, discoveryv1.EndpointPort{
+			Name:        ptr.To(ptr.Deref(port.Name, "")),
+			Protocol:    ptr.To(ptr.Deref(port.Protocol, corev1.ProtocolTCP)),
+			Port:        clonePointer(port.Port),
+			AppProtocol: clonePointer(port.AppProtocol),
+		})
+	}
+	slices.SortFunc(pointer.Ports, compareSlicePorts)
+	denied := 0
+	for _, endpoint := range slice.Endpoints {
+		addresses := make([]string, 0, len(endpoint.Addresses))
+		for _, text := range endpoint.Addresses {
+			address, ok := canonical(text)
+			if !ok || familyOf(address) != slice.AddressType || !rule.permits(address) {
+				denied++
+				continue
+			}
+			addresses = append(addresses, address.String())
+		}
+		if len(addresses) == 0 {
+			continue
+		}
+		pointer.Endpoints = append(pointer.Endpoints, discoveryv1.Endpoint{
+			Addresses: addresses,
+			Conditions: discoveryv1.EndpointConditions{
+				Ready:       clonePointer(endpoint.Conditions.Ready),
+				Serving:     clonePointer(endpoint.Conditions.Serving),
+				Terminating: clonePointer(endpoint.Conditions.Terminating),
+			},
+			Hostname: clonePointer(endpoint.Hostname),
+		})
+	}
+	slices.SortFunc(pointer.Endpoints, func(a, b discoveryv1.Endpoint) int {
+		return cmp.Or(
+			slices.Compare(a.Addresses, b.Addresses),
+			cmp.Compare(ptr.Deref(a.Hostname, ""), ptr.Deref(b.Hostname, "")),
+		)
+	})
+	return pointer, denied
+}
+
+// mark gives the metadata that every object of a pointer has.
+func (r Rules) mark(service *corev1.Service, name string) metav1.ObjectMeta {
+	origin := Origin{Cluster: r.Cluster, Name: r.Name, Service: service.UID}
+	return metav1.ObjectMeta{
+		Namespace:   service.Namespace,
+		Name:        name,
+		Labels:      map[string]string{LabelExport: Follower},
+		Annotations: origin.annotations(),
+	}
+}
+
+// sliceName is the same for the same slice of the same cluster, whoever computes it and when: a write that was made but
+// not answered is found again instead of made twice. The address type is part of it because it can't be changed.
+func (r Rules) sliceName(service string, slice *discoveryv1.EndpointSlice) string {
+	sum := sha256.Sum256([]byte(string(r.Cluster) + "/" + slice.Name + "/" + string(slice.AddressType)))
+	return service + "-" + hex.EncodeToString(sum[:8])
+}
+
+// sliceSuffix is the length of what sliceName adds to the Service's name.
+const sliceSuffix = 1 + 16
+
+func isSliceSuffix(text string) bool {
+	_, err := hex.DecodeString(text[1:])
+	return text[0] == '-' && err == nil
+}
+
+func isHeadless(service *corev1.Service) bool {
+	return service.Spec.ClusterIP == corev1.ClusterIPNone
+}
+
+func familyOf(address netip.Addr) discoveryv1.AddressType {
+	if address.Is4() {
+		return discoveryv1.AddressTypeIPv4
+	}
+	return discoveryv1.AddressTypeIPv6
+}
+
+// isReady follows the API: an unknown condition is to be read as ready.
+func isReady(endpoint discoveryv1.Endpoint) bool {
+	return ptr.Deref(endpoint.Conditions.Ready, true)
+}
+
+func readyAddresses(slice *discoveryv1.EndpointSlice) int {
+	count := 0
+	for _, endpoint := range slice.Endpoints {
+		if isReady(endpoint) {
+			count += len(endpoint.Addresses)
+		}
+	}
+	return count
+}
+
+func allAddresses(slice *discoveryv1.EndpointSlice) int {
+	count := 0
+	for _, endpoint := range slice.Endpoints {
+		count += len(endpoint.Addresses)
+	}
+	return count
+}
+
+func compareSlicePorts(a, b discoveryv1.EndpointPort) int {
+	return cmp.Or(
+		cmp.Compare(ptr.Deref(a.Name, ""), ptr.Deref(b.Name, "")),
+		cmp.Compare(ptr.Deref(a.Protocol, ""), ptr.Deref(b.Protocol, "")),
+		cmp.Compare(ptr.Deref(a.Port, 0), ptr.Deref(b.Port, 0)),
+	)
+}
+
+func clonePointer[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	return ptr.To(*p)
+}
+
+// copyKeys copies the named keys. A mark can't be copied: the pointer's own stands there already.
+func copyKeys(to, from map[string]string, keys []string) {
+	for _, key := range keys {
+		if _, marked := to[key]; marked {
+			continue
+		}
+		if value, ok := from[key]; ok {
+			to[key] = value
+		}
+	}
+}
