@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -13,11 +14,13 @@ import (
 	"strings"
 	stdsync "sync"
 	"syscall"
+	"time"
 
 	"github.com/go-logr/logr/funcr"
 	"github.com/sirupsen/logrus"
 	"github.com/urfave/cli/v2"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/klog/v2"
 
 	"xcc/clusters"
@@ -107,6 +110,14 @@ func syncFlags() []cli.Flag {
 		&cli.StringFlag{Name: "endpoints-api", EnvVars: []string{"XCC_ENDPOINTS_API"}, Value: string(sync.Both), Usage: "what pointers hold their addresses in: both, slices or endpoints"},
 		&cli.StringSliceFlag{Name: "copy-label", EnvVars: []string{"XCC_COPY_LABEL"}, Usage: "label `KEY` that a pointer takes over from its Service (repeatable)"},
 		&cli.StringSliceFlag{Name: "copy-annotation", EnvVars: []string{"XCC_COPY_ANNOTATION"}, Usage: "annotation `KEY` that a pointer takes over from its Service (repeatable)"},
+		&cli.StringSliceFlag{Name: "allow-cidr-a", EnvVars: []string{"XCC_ALLOW_CIDR_A"}, Usage: "mirror addresses of side A only from this `CIDR` (repeatable)"},
+		&cli.StringSliceFlag{Name: "allow-cidr-b", EnvVars: []string{"XCC_ALLOW_CIDR_B"}, Usage: "mirror addresses of side B only from this `CIDR` (repeatable)"},
+		&cli.IntFlag{Name: "max-delete-percent", EnvVars: []string{"XCC_MAX_DELETE_PERCENT"}, Value: 50, Usage: "hold withdrawals when more than this `PERCENT` of a direction's pointers (and more than 10) go within ten minutes"},
+		&cli.BoolFlag{Name: "allow-mass-delete", EnvVars: []string{"XCC_ALLOW_MASS_DELETE"}, Usage: "with --once: let all held withdrawals through, and release the brake"},
+		&cli.StringFlag{Name: "on-unreachable", EnvVars: []string{"XCC_ON_UNREACHABLE"}, Value: "keep", Usage: "what becomes of a silent source's addresses: keep or withdraw"},
+		&cli.DurationFlag{Name: "stale-after", EnvVars: []string{"XCC_STALE_AFTER"}, Value: 10 * time.Minute, Usage: "with --on-unreachable=withdraw: how long a source must be silent"},
+		&cli.BoolFlag{Name: "leader-elect", EnvVars: []string{"XCC_LEADER_ELECT"}, Usage: "run only while holding a Lease in side A; others stand by"},
+		&cli.StringFlag{Name: "lease-namespace", EnvVars: []string{"XCC_LEASE_NAMESPACE"}, Value: "xcc", Usage: "`NAMESPACE` of the Lease, and of the delete brake's count in each target"},
 		&cli.IntFlag{Name: "workers", EnvVars: []string{"XCC_WORKERS"}, Value: 16, Usage: "how many Services each direction looks at at a time"},
 		&cli.BoolFlag{Name: "once", EnvVars: []string{"XCC_ONCE"}, Usage: "bring all in sync, then exit: 0, or 1 if any Service failed"},
 		&cli.BoolFlag{Name: "dry-run", EnvVars: []string{"XCC_DRY_RUN"}, Usage: "log what would be written, write nothing"},
@@ -140,18 +151,33 @@ func syncClusters(c *cli.Context, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return serve(c.Context, hub, a, b)
+	work := hub.Run
+	if c.Bool("leader-elect") {
+		work = func(ctx context.Context) error {
+			return a.Lead(ctx, c.String("lease-namespace"), daemonIdentity(), hub.Run)
+		}
+	}
+	return serve(c.Context, a, b, hub.Once, work)
 }
 
-// serve keeps both clusters connected while the hub runs.
-func serve(ctx context.Context, hub *sync.Hub, a, b *clusters.Cluster) error {
+// daemonIdentity tells this process from any other, also of the same host.
+func daemonIdentity() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + "_" + string(uuid.NewUUID())
+}
+
+// serve keeps both clusters connected, and works when it is known who they are.
+func serve(ctx context.Context, a, b *clusters.Cluster, once bool, work func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var group stdsync.WaitGroup
 	defer group.Wait()
 	defer cancel(nil)
 	for _, cluster := range []*clusters.Cluster{a, b} {
 		group.Go(func() {
-			if err := cluster.Run(ctx, hub.Once); err != nil {
+			if err := cluster.Run(ctx, once); err != nil {
 				cancel(err)
 			}
 		})
@@ -167,7 +193,7 @@ func serve(ctx context.Context, hub *sync.Hub, a, b *clusters.Cluster) error {
 		return fmt.Errorf("--context-a and --context-b: %s and %s are one cluster (kube-system has the UID %s in both); name two clusters",
 			a.Name(), b.Name(), a.Identity().UID())
 	}
-	if err := hub.Run(ctx); err != nil {
+	if err := work(ctx); err != nil {
 		return err
 	}
 	return stopped(ctx)
@@ -194,6 +220,28 @@ func wire(c *cli.Context, a, b *clusters.Cluster, log logrus.FieldLogger) (*sync
 	if c.Int("workers") < 1 {
 		return nil, fmt.Errorf("--workers: %d is too few; give at least 1", c.Int("workers"))
 	}
+	allowedA, err := prefixes(c, "allow-cidr-a")
+	if err != nil {
+		return nil, err
+	}
+	allowedB, err := prefixes(c, "allow-cidr-b")
+	if err != nil {
+		return nil, err
+	}
+	var withdrawAfter time.Duration
+	switch c.String("on-unreachable") {
+	case "keep":
+	case "withdraw":
+		withdrawAfter = max(c.Duration("stale-after"), time.Second)
+	default:
+		return nil, fmt.Errorf("--on-unreachable: %q is neither keep nor withdraw", c.String("on-unreachable"))
+	}
+	if percent := c.Int("max-delete-percent"); percent < 0 || percent > 100 {
+		return nil, fmt.Errorf("--max-delete-percent: %d is not in 0 to 100", percent)
+	}
+	if c.Bool("allow-mass-delete") && !c.Bool("once") {
+		return nil, errors.New("--allow-mass-delete: goes with --once only, so that the brake is not left open")
+	}
 	rules := sync.Rules{
 		CreateNamespaces: c.Bool("create-namespaces"),
 		EndpointsAPI:     api,
@@ -205,16 +253,25 @@ func wire(c *cli.Context, a, b *clusters.Cluster, log logrus.FieldLogger) (*sync
 	follower := labels.SelectorFromSet(labels.Set{sync.LabelExport: sync.Follower})
 	sourceA, targetA := a.Source(selector, notify), clusters.NewTarget(a, follower, rules.Observe, notify)
 	sourceB, targetB := b.Source(selector, notify), clusters.NewTarget(b, follower, rules.Observe, notify)
-	direction := func(from, into *clusters.Cluster) sync.Direction {
-		rules.Name = from.Name()
+	direction := func(from, into *clusters.Cluster, allowed []netip.Prefix) sync.Direction {
+		rules.Name, rules.Allowed = from.Name(), allowed
+		log := log.WithFields(logrus.Fields{"from": from.Name(), "to": into.Name()})
 		return sync.Direction{
-			Rules:   rules,
-			InScope: scope(c.StringSlice("namespace"), c.StringSlice("exclude-namespace")),
-			DryRun:  c.Bool("dry-run"),
-			Log:     log.WithFields(logrus.Fields{"from": from.Name(), "to": into.Name()}),
+			Rules:         rules,
+			InScope:       scope(c.StringSlice("namespace"), c.StringSlice("exclude-namespace")),
+			DryRun:        c.Bool("dry-run"),
+			Heartbeat:     from,
+			WithdrawAfter: withdrawAfter,
+			Brake: &sync.Brake{
+				Percent: c.Int("max-delete-percent"),
+				Open:    c.Bool("allow-mass-delete"),
+				Ledger:  clusters.Ledger{Cluster: into, About: from, Namespace: c.String("lease-namespace")},
+				Log:     log,
+			},
+			Log: log,
 		}
 	}
-	aToB, bToA := direction(a, b), direction(b, a)
+	aToB, bToA := direction(a, b, allowedA), direction(b, a, allowedB)
 	aToB.Source, aToB.Target, aToB.Writer, aToB.Exports = sourceA, targetB, targetB, sourceB
 	bToA.Source, bToA.Target, bToA.Writer, bToA.Exports = sourceB, targetA, targetA, sourceA
 	switch c.String("direction") {
@@ -228,6 +285,18 @@ func wire(c *cli.Context, a, b *clusters.Cluster, log logrus.FieldLogger) (*sync
 		return nil, fmt.Errorf("--direction: %q is none of both, a-to-b and b-to-a", c.String("direction"))
 	}
 	return hub, nil
+}
+
+func prefixes(c *cli.Context, flag string) ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, text := range c.StringSlice(flag) {
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil || prefix != prefix.Masked() {
+			return nil, fmt.Errorf("--%s: %q is no CIDR; write it as 10.0.0.0/16 or fd00::/64, without bits beyond its length", flag, text)
+		}
+		all = append(all, prefix)
+	}
+	return all, nil
 }
 
 // scope makes the rule by which namespaces are looked at.

@@ -7,7 +7,6 @@ package clusters
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
 	"sync"
@@ -39,9 +38,10 @@ type Cluster struct {
 	identified chan struct{} // closed when the identity is known
 
 	mu       sync.Mutex
-	identity Identity // that of the first session; all others must have the same
-	newest   string   // the highest resourceVersion that a probe has seen
-	problem  string   // what was last logged; empty while all is well
+	identity Identity  // that of the first session; all others must have the same
+	newest   string    // the highest resourceVersion that was seen
+	heard    time.Time // when the cluster last answered a probe
+	problem  string    // what was last logged; empty while all is well
 }
 
 // view is a part of the cluster that each session fills anew.
@@ -103,11 +103,13 @@ func (c *Cluster) Run(ctx context.Context, once bool) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if once {
+		if once && err != nil {
 			return err
 		}
 		c.report(err)
-		pause(ctx, sessionRetry)
+		if err != nil {
+			pause(ctx, sessionRetry)
+		}
 	}
 	return nil
 }
@@ -134,26 +136,31 @@ func (c *Cluster) runSession(ctx context.Context, once bool) error {
 		}
 	}
 	c.report(nil)
+	ticker := time.NewTicker(probeInterval)
+	defer ticker.Stop()
 	for {
-		if !pause(ctx, probeInterval) {
+		select {
+		case <-ctx.Done():
 			return nil
-		}
-		err := c.probe(ctx, s)
-		if errors.Is(err, errEnded) || once && err != nil {
+		case err := <-s.ended:
 			return err
+		case <-ticker.C:
+			err := c.probe(ctx, s)
+			if once && err != nil {
+				return err
+			}
+			c.report(err)
 		}
-		c.report(err)
 	}
 }
-
-// errEnded says that a session can't go on and another one may.
-var errEnded = errors.New("session ended")
 
 // probe asks whether the session is alive and still what it was.
 func (c *Cluster) probe(ctx context.Context, s *session) error {
 	_, config, err := c.options.load()
 	if err == nil && !reflect.DeepEqual(config, s.config) {
-		return fmt.Errorf("%w: the kubeconfig has changed", errEnded)
+		c.log.Info("the kubeconfig has changed")
+		s.end(nil)
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -172,8 +179,9 @@ func (c *Cluster) probe(ctx context.Context, s *session) error {
 	return s.watchProblem()
 }
 
-// admit compares what a session found at the other end with what the cluster was before.
-func (c *Cluster) admit(found Identity, version string) error {
+// admit compares what a session found at the other end with what the cluster was before. It fails for another cluster, and
+// reports whether the store behind the API server is older than one seen before, as after a restore from a backup.
+func (c *Cluster) admit(found Identity, version string) (behind bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.identity.UID() == "" {
@@ -181,17 +189,42 @@ func (c *Cluster) admit(found Identity, version string) error {
 		close(c.identified)
 	}
 	if c.identity.UID() != found.UID() {
-		return fmt.Errorf("%w: it now leads to another cluster: %s, not %s", errEnded, found.UID(), c.identity.UID())
+		return false, fmt.Errorf("it now leads to another cluster: kube-system has the UID %s, not %s; nothing is read or written until it leads back",
+			found.UID(), c.identity.UID())
 	}
-	if order, err := resourceversion.CompareResourceVersion(version, c.newest); err == nil && order < 0 {
-		return fmt.Errorf("%w: its resourceVersion went back from %s to %s", errBehind, c.newest, version)
+	c.heard = time.Now()
+	behind = isOlder(version, c.newest)
+	if !behind {
+		c.newest = version
 	}
-	c.newest = version
-	return nil
+	return behind, nil
 }
 
-// errBehind says that the store behind the API server is older than one seen before, as after a restore from a backup.
-var errBehind = errors.New("older than before")
+// advance notes a resourceVersion that a watch has told of.
+func (c *Cluster) advance(version string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if isOlder(c.newest, version) {
+		c.newest = version
+	}
+}
+
+// isOlder compares resourceVersions, which may be done since Kubernetes 1.35 defines their order; every etcd-backed API
+// server has always kept it. What can't be compared is not older.
+func isOlder(version, than string) bool {
+	order, err := resourceversion.CompareResourceVersion(version, than)
+	return err == nil && order < 0
+}
+
+// Silence is how long ago the cluster last answered. It counts from now as long as it never has.
+func (c *Cluster) Silence() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.heard.IsZero() {
+		return 0
+	}
+	return time.Since(c.heard)
+}
 
 func (c *Cluster) session() (*session, error) {
 	if s := c.current.Load(); s != nil {

@@ -29,6 +29,11 @@ type session struct {
 
 	watches sync.Map // of resource to the error that its watch met last
 
+	// ended receives the reason why the session can't go on and another may.
+	ended chan error
+	// behind: the store is older than one seen before, so nothing is proven absent by it.
+	behind atomic.Bool
+
 	// proven is the number of connections that were open when the identity was last proven; -1 before.
 	proven atomic.Int64
 	mu     sync.Mutex // one proof at a time
@@ -47,7 +52,7 @@ func (c *Cluster) connect(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: context %q: %w", c.options.Flag, c.options.Context, err)
 	}
-	s := &session{cluster: c, client: client, config: config, connections: connections}
+	s := &session{cluster: c, client: client, config: config, connections: connections, ended: make(chan error, 1)}
 	s.proven.Store(-1)
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -92,11 +97,29 @@ func (s *session) proveIdentity(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.cluster.admit(found, version); err != nil && !errors.Is(err, errBehind) {
+	behind, err := s.cluster.admit(found, version)
+	if err != nil {
+		s.end(err)
 		return err
 	}
+	if s.proven.Load() >= 0 && behind && !s.behind.Load() {
+		// The watches wait for versions that come again only much later.
+		s.end(errBehind)
+		return errBehind
+	}
+	s.behind.Store(behind)
 	s.proven.Store(opened)
 	return nil
+}
+
+// errBehind says that the store behind the API server went back.
+var errBehind = errors.New("its resourceVersion went backwards, as after a restore from a backup; nothing is taken away until it has caught up")
+
+func (s *session) end(err error) {
+	select {
+	case s.ended <- err:
+	default:
+	}
 }
 
 // may asks whether the token may do something with a resource in all namespaces.

@@ -50,6 +50,7 @@ func (c *Cluster) Source(selector labels.Selector, notify Notify) *Source {
 	source.services.changed, source.services.filled = notify.Service, filled
 	source.slices.changed, source.slices.filled = notify.Service, filled
 	source.endpoints.changed, source.endpoints.filled = notify.Service, filled
+	source.services.advanced, source.slices.advanced, source.endpoints.advanced = c.advance, c.advance, c.advance
 	c.views = append(c.views, source)
 	return source
 }
@@ -104,6 +105,9 @@ func (s *Source) Live(ctx context.Context, key types.NamespacedName) (*corev1.Se
 	service, slices, err := s.read(ctx, session, key)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cluster %s: service %s: %w", s.cluster.Name(), key, err)
+	}
+	if session.behind.Load() {
+		return nil, nil, fmt.Errorf("cluster %s: service %s: %w", s.cluster.Name(), key, errBehind)
 	}
 	if !session.isProven() {
 		return nil, nil, fmt.Errorf("cluster %s: service %s: %w", s.cluster.Name(), key, errReconnected)
@@ -167,9 +171,15 @@ func (s *Source) prepare(ctx context.Context, session *session) error {
 // refresh asks for one exported Service. A watch that was opened while the token was allowed to goes on when it no longer
 // is, and ends some minutes later; this tells at once.
 func (s *Source) refresh(ctx context.Context, session *session) error {
-	_, err := session.client.CoreV1().Services(metav1.NamespaceAll).List(ctx, metav1.ListOptions{LabelSelector: s.selector.String(), Limit: 1})
-	if err != nil {
+	one := metav1.ListOptions{LabelSelector: s.selector.String(), Limit: 1}
+	if _, err := session.client.CoreV1().Services(metav1.NamespaceAll).List(ctx, one); err != nil {
 		return fmt.Errorf("list the exported Services: %w", err)
+	}
+	if s.endpointsOnly.Load() {
+		return nil
+	}
+	if _, err := session.client.DiscoveryV1().EndpointSlices(metav1.NamespaceAll).List(ctx, one); err != nil {
+		return fmt.Errorf("list their EndpointSlices: %w", err)
 	}
 	return nil
 }

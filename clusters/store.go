@@ -6,7 +6,6 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/tools/cache"
 )
@@ -22,6 +21,8 @@ type store[T metav1.Object] struct {
 	changed func(types.NamespacedName)
 	// filled is called after the first list after each begin.
 	filled func()
+	// advanced is told each resourceVersion that the watch has reached; nil for nobody.
+	advanced func(version string)
 
 	mu        sync.RWMutex
 	synced    bool
@@ -31,7 +32,10 @@ type store[T metav1.Object] struct {
 	deleted sets.Set[types.UID]
 }
 
-var _ cache.TransformingStore = &store[metav1.Object]{}
+var (
+	_ cache.TransformingStore      = &store[metav1.Object]{}
+	_ cache.ResourceVersionUpdater = &store[metav1.Object]{}
+)
 
 func newStore[T metav1.Object](keep func(any) T, serviceOf func(T) types.NamespacedName) *store[T] {
 	return &store[T]{
@@ -166,6 +170,13 @@ func (s *store[T]) Replace(list []any, _ string) error {
 	return nil
 }
 
+// UpdateResourceVersion implements [cache.ResourceVersionUpdater].
+func (s *store[T]) UpdateResourceVersion(version string) {
+	if s.advanced != nil {
+		s.advanced(version)
+	}
+}
+
 // Resync implements [cache.ReflectorStore]: there is no periodic resync.
 func (s *store[T]) Resync() error {
 	return nil
@@ -193,7 +204,7 @@ func (s *store[T]) put(object T) (before, after types.NamespacedName) {
 	after = s.serviceOf(object)
 	stored, known := s.objects[name]
 	if known {
-		if !isNewer(object, stored) {
+		if stored.GetUID() == object.GetUID() && !isOlder(stored.GetResourceVersion(), object.GetResourceVersion()) {
 			return types.NamespacedName{}, types.NamespacedName{}
 		}
 		before = s.serviceOf(stored)
@@ -233,11 +244,4 @@ func (s *store[T]) tell(before, after types.NamespacedName) {
 
 func nameOf(object metav1.Object) types.NamespacedName {
 	return types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
-}
-
-// isNewer compares resourceVersions, which may be done since Kubernetes 1.35 defines their order; every etcd-backed API
-// server has always kept it. What can't be compared is taken for new.
-func isNewer(object, stored metav1.Object) bool {
-	order, err := resourceversion.CompareResourceVersion(object.GetResourceVersion(), stored.GetResourceVersion())
-	return err != nil || order > 0
 }

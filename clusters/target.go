@@ -147,8 +147,8 @@ func (t *Target[K]) refresh(ctx context.Context, s *session) error {
 	return nil
 }
 
-// inferredCIDRs are the smallest ranges that a cluster's Services can have: the API server's own Service has the first
-// address of the default range, and kubeadm, EKS and others make that a /16 to a /20 and a /108.
+// inferredCIDRs are the ranges that a cluster's Services are likely to have where it doesn't tell: its API server's own
+// Service has an address in the default range, which EKS and kubeadm make a /16 to a /12 and a /108.
 func inferredCIDRs(addresses []string) []netip.Prefix {
 	var cidrs []netip.Prefix
 	for _, text := range addresses {
@@ -156,7 +156,7 @@ func inferredCIDRs(addresses []string) []netip.Prefix {
 		if err != nil {
 			continue
 		}
-		bits := 20
+		bits := 16
 		if address.Is6() {
 			bits = 108
 		}

@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -17,6 +18,17 @@ type Source struct {
 	Service *corev1.Service
 	// Slices are its EndpointSlices, in any order. The Service decides: without one, they mean nothing.
 	Slices []*discoveryv1.EndpointSlice
+}
+
+// withoutEndpoints is the same Service with slices in which nothing is.
+func (s Source) withoutEndpoints() Source {
+	empty := Source{Service: s.Service}
+	for _, slice := range s.Slices {
+		slice := *slice
+		slice.Endpoints = nil
+		empty.Slices = append(empty.Slices, &slice)
+	}
+	return empty
 }
 
 // Target is what one reading of the target cluster says about one name.
@@ -84,7 +96,7 @@ const (
 func (r Rules) judge(source Source, target Target) Verdict {
 	service := source.Service
 	if service == nil || IsMirrored(service) {
-		return Verdict{State: Withdrawn}
+		return Verdict{State: Withdrawn, Message: r.strangers(target.Copies)}
 	}
 	if isReserved(service) {
 		return refused(ReservedNamespace, "namespace %s belongs to Kubernetes; move the Service to a namespace of its own", service.Namespace)
@@ -167,4 +179,15 @@ func (r Rules) liveService(copies []*Copy) *Copy {
 		}
 	}
 	return nil
+}
+
+// strangers tells of objects under a name that carry our marks for another source: of a third cluster, or of one that
+// this side was paired with before. They are left alone.
+func (r Rules) strangers(copies []*Copy) string {
+	for _, c := range sorted(copies) {
+		if c.Follower && c.Origin.Cluster != "" && c.Origin.Cluster != r.Cluster {
+			return fmt.Sprintf("%s comes from cluster %s (%s), which is not the source here; it is left alone", c, c.Origin.Cluster, c.Origin.Name)
+		}
+	}
+	return ""
 }

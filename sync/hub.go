@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // drainTime is how long a write in hand may take after the hub was told to stop. It leaves the process time to end
@@ -45,13 +47,17 @@ func (h *Hub) EnqueueAll() {
 // Run works until ctx ends, or, with Once, until the first pass is done; then it takes no more work, finishes the writes
 // in hand and returns. It fails if, with Once, some name could not be brought in line.
 func (h *Hub) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	writes, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	var group sync.WaitGroup
 	for _, mirror := range h.Mirrors {
 		group.Go(func() { mirror.run(writes, h.Workers) })
+		group.Go(func() { wait.UntilWithContext(ctx, mirror.tend, tendInterval) })
 	}
 	err := h.wait(ctx)
+	stop()
 	for _, mirror := range h.Mirrors {
 		mirror.queue.ShutDown()
 	}
@@ -73,6 +79,9 @@ func (h *Hub) wait(ctx context.Context) error {
 			return fmt.Errorf("stopped before all was in sync: %w", context.Cause(ctx))
 		case <-mirror.pass.done:
 			failures += mirror.pass.failures()
+		}
+		if err := mirror.Brake.passed(ctx); err != nil && !mirror.DryRun {
+			return err
 		}
 	}
 	if failures > 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -14,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 )
 
 // SourceReader reads the cluster that a direction mirrors from.
@@ -28,6 +30,11 @@ type SourceReader interface {
 	Live(ctx context.Context, key Key) (*corev1.Service, []*discoveryv1.EndpointSlice, error)
 	// Keys gives the names of all exported Services.
 	Keys() []Key
+}
+
+// Heartbeat tells how long ago a cluster last answered.
+type Heartbeat interface {
+	Silence() time.Duration
 }
 
 // TargetReader tells what a direction's watches last told of its target.
@@ -68,6 +75,12 @@ type Direction struct {
 	Writer TargetWriter
 	// Exports is the target in its other role, that of a source.
 	Exports SourceReader
+	// Brake bounds the withdrawals.
+	Brake *Brake
+	// Heartbeat is the source's.
+	Heartbeat Heartbeat
+	// WithdrawAfter is how long a source may be unreachable before its addresses are withdrawn; zero for ever.
+	WithdrawAfter time.Duration
 	// InScope leaves out the namespaces that the daemon is not to look at; what stands there is not touched either.
 	InScope func(namespace string) bool
 	// DryRun logs the changes instead of writing them.
@@ -86,6 +99,8 @@ type Mirror struct {
 	verdicts map[Key]Verdict
 	// foreign are the objects without our marks that were found in the way of a name.
 	foreign map[Key][]*Copy
+	// stale: the source has been silent for longer than WithdrawAfter.
+	stale atomic.Bool
 }
 
 // NewMirror makes a direction ready to run. The name is that of its queue's metrics.
@@ -149,6 +164,9 @@ func (m *Mirror) run(ctx context.Context, workers int) {
 	group.Wait()
 }
 
+// tendInterval is how often a direction looks after what no event tells of.
+const tendInterval = 2 * time.Second
+
 func (m *Mirror) work(ctx context.Context) bool {
 	key, shutdown := m.queue.Get()
 	if shutdown {
@@ -188,7 +206,13 @@ func (m *Mirror) reconcile(ctx context.Context, key Key) (Verdict, error) {
 		if err != nil {
 			return plan.Verdict, err
 		}
-		err = m.apply(ctx, rules, key, plan)
+		held, err := m.brake(ctx, key, plan)
+		if held {
+			return refused(Held, "its Service is gone, but too many others went with it; see the log line of the delete brake"), nil
+		}
+		if err == nil {
+			err = m.apply(ctx, rules, key, plan)
+		}
 		switch {
 		case errors.Is(err, errStale):
 			continue
@@ -219,6 +243,14 @@ func (m *Mirror) plan(ctx context.Context, rules Rules, key Key) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
+	if m.stale.Load() {
+		// An operator has chosen no addresses over addresses that nobody can vouch for. The Service stays.
+		plan := rules.Plan(source.withoutEndpoints(), target)
+		if !plan.Withdraws {
+			plan.Verdict = refused(SourceUnproven, "the source was silent for too long, so its addresses are withdrawn until it answers")
+			return plan, nil
+		}
+	}
 	plan := rules.Plan(source, target)
 	if !plan.Destroys() {
 		return plan, nil
@@ -228,6 +260,47 @@ func (m *Mirror) plan(ctx context.Context, rules Rules, key Key) (Plan, error) {
 		return Plan{Verdict: unproven(err)}, err
 	}
 	return rules.Plan(Source{Service: service, Slices: slices}, target), nil
+}
+
+// brake asks the delete brake about a plan that withdraws, and tells it of one that doesn't.
+func (m *Mirror) brake(ctx context.Context, key Key, plan Plan) (held bool, err error) {
+	if m.DryRun {
+		return false, nil
+	}
+	if !plan.Withdraws {
+		return false, m.Brake.release(ctx, key)
+	}
+	admitted, err := m.Brake.admit(ctx, key, m.countPointers)
+	return !admitted && err == nil, err
+}
+
+func (m *Mirror) countPointers() int {
+	names := sets.New(m.Target.Keys()...)
+	count := 0
+	for key := range names {
+		if m.InScope(key.Namespace) {
+			count++
+		}
+	}
+	return count
+}
+
+// tend looks after what no event tells of: that the brake was released from elsewhere, and that the source is silent.
+func (m *Mirror) tend(ctx context.Context) {
+	keys, err := m.Brake.freed(ctx)
+	if err == nil && m.pass.isDone() {
+		err = m.Brake.passed(ctx)
+	}
+	if err != nil {
+		m.Log.WithError(err).Debug("can't look after the delete brake")
+	}
+	for _, key := range keys {
+		m.queue.AddBacklog(key)
+	}
+	stale := m.WithdrawAfter > 0 && m.Heartbeat.Silence() > m.WithdrawAfter
+	if m.stale.Swap(stale) != stale {
+		m.enqueueAll()
+	}
 }
 
 func (m *Mirror) read(key Key) (Source, Target, error) {
@@ -253,7 +326,7 @@ func (m *Mirror) read(key Key) (Source, Target, error) {
 func (m *Mirror) record(key Key, verdict Verdict) {
 	m.mu.Lock()
 	before := m.verdicts[key]
-	if verdict.State == Withdrawn {
+	if (verdict == Verdict{State: Withdrawn}) {
 		delete(m.verdicts, key)
 	} else {
 		m.verdicts[key] = verdict
@@ -269,7 +342,7 @@ func (m *Mirror) record(key Key, verdict Verdict) {
 		log.Debug(verdict)
 	case verdict.Reason == WriteFailed:
 		log.Error(verdict)
-	case verdict.State == Refused:
+	case verdict.State == Refused, verdict.State == Withdrawn && verdict.Message != "":
 		log.Warn(verdict)
 	case before.State == Refused || before.Reason == WriteFailed:
 		log.Info(verdict)

@@ -59,6 +59,15 @@ func (p *pass) tried(key Key, err error) {
 	}
 }
 
+func (p *pass) isDone() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // failures counts the keys that failed for good.
 func (p *pass) failures() int {
 	p.mu.Lock()

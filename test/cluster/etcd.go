@@ -124,7 +124,7 @@ func (e *Etcd) restore(ctx context.Context, file string, bumpRevision uint64) er
 }
 
 // Restore brings the cluster back to a snapshot, as an operator does after a disaster: everything is down, etcd gets the
-// snapshot's data, and what ran before starts again.
+// snapshot's data, and what ran before starts again, without the flags that a Start gave it for one life.
 //
 // Revisions, which clients see as resource versions, go on from the snapshot's, and so go backwards; with bumpRevision
 // they go on from the snapshot's plus that number.

@@ -90,6 +90,10 @@ func create(ctx context.Context, client kubernetes.Interface, object runtime.Obj
 		_, err = client.RbacV1().ClusterRoles().Create(ctx, object, options)
 	case *rbacv1.ClusterRoleBinding:
 		_, err = client.RbacV1().ClusterRoleBindings().Create(ctx, object, options)
+	case *rbacv1.Role:
+		_, err = client.RbacV1().Roles(object.Namespace).Create(ctx, object, options)
+	case *rbacv1.RoleBinding:
+		_, err = client.RbacV1().RoleBindings(object.Namespace).Create(ctx, object, options)
 	default:
 		err = errors.New("not a kind that the tests know")
 	}

@@ -1,0 +1,139 @@
+package clusters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/leaderelection"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+)
+
+// A leader that is killed is replaced within leaseDuration plus one leaseRetry with its jitter of a fifth: under 15 s.
+const (
+	leaseDuration = 11 * time.Second
+	leaseRenew    = 7 * time.Second
+	leaseRetry    = 2 * time.Second
+)
+
+// ErrLeaseLost says that another daemon may have taken over.
+var ErrLeaseLost = errors.New("lost the lease to another daemon, or could not renew it in time")
+
+// Lead waits until this daemon holds the Lease, and then runs lead, once; identity tells the daemons apart. The context of
+// lead ends with ctx, and when the Lease is lost; then Lead fails with [ErrLeaseLost]. When lead has returned, the Lease
+// is given back, so that the next daemon takes over at once.
+//
+// Only one daemon at a time leads, but no correctness may rest on it: a leader that was paused doesn't know that its Lease
+// has run out before it looks.
+func (c *Cluster) Lead(ctx context.Context, namespace, identity string, lead func(context.Context) error) error {
+	// The elector goes on until lead has returned, whatever ctx says.
+	electing, stopElecting := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopElecting()
+	leading := make(chan context.Context, 1)
+	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+		Lock:            &leaseLock{cluster: c, namespace: namespace, identity: identity},
+		LeaseDuration:   leaseDuration,
+		RenewDeadline:   leaseRenew,
+		RetryPeriod:     leaseRetry,
+		ReleaseOnCancel: true,
+		Name:            leaseName,
+		Callbacks: leaderelection.LeaderCallbacks{
+			OnStartedLeading: func(ctx context.Context) { leading <- ctx },
+			OnStoppedLeading: func() {},
+			OnNewLeader:      func(leader string) { c.log.WithField("leader", leader).Info("the Lease has a holder") },
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("lease %s/%s: %w", namespace, leaseName, err)
+	}
+	var group sync.WaitGroup
+	group.Go(func() { elector.Run(electing) })
+	defer group.Wait()
+	defer stopElecting()
+	select {
+	case <-ctx.Done():
+		return nil
+	case held := <-leading:
+		working, stop := context.WithCancelCause(ctx)
+		defer stop(nil)
+		defer context.AfterFunc(held, func() { stop(ErrLeaseLost) })()
+		if err := lead(working); err != nil {
+			return err
+		}
+		if errors.Is(context.Cause(working), ErrLeaseLost) {
+			return ErrLeaseLost
+		}
+		return nil
+	}
+}
+
+const leaseName = "xcc"
+
+// leaseLock is a LeaseLock on whatever session the cluster has.
+type leaseLock struct {
+	cluster             *Cluster
+	namespace, identity string
+
+	mu      sync.Mutex
+	session *session
+	lock    *resourcelock.LeaseLock
+}
+
+// current gives the lock of the current session. After a change of session it knows no Lease yet; the elector then gets
+// it first.
+func (l *leaseLock) current() (*resourcelock.LeaseLock, error) {
+	s, err := l.cluster.session()
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.session != s {
+		l.session = s
+		l.lock = &resourcelock.LeaseLock{
+			LeaseMeta:  metav1.ObjectMeta{Namespace: l.namespace, Name: leaseName},
+			Client:     s.client.CoordinationV1(),
+			LockConfig: resourcelock.ResourceLockConfig{Identity: l.identity},
+		}
+	}
+	return l.lock, nil
+}
+
+// Get implements [resourcelock.Interface].
+func (l *leaseLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	lock, err := l.current()
+	if err != nil {
+		return nil, nil, err
+	}
+	return lock.Get(ctx)
+}
+
+// Create implements [resourcelock.Interface].
+func (l *leaseLock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	lock, err := l.current()
+	if err != nil {
+		return err
+	}
+	return lock.Create(ctx, record)
+}
+
+// Update implements [resourcelock.Interface].
+func (l *leaseLock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	lock, err := l.current()
+	if err != nil {
+		return err
+	}
+	return lock.Update(ctx, record)
+}
+
+// RecordEvent implements [resourcelock.Interface]; the log tells of changes.
+func (l *leaseLock) RecordEvent(string) {}
+
+// Identity implements [resourcelock.Interface].
+func (l *leaseLock) Identity() string { return l.identity }
+
+// Describe implements [resourcelock.Interface].
+func (l *leaseLock) Describe() string { return l.namespace + "/" + leaseName }

@@ -1,0 +1,257 @@
+package sync
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"k8s.io/apimachinery/pkg/util/sets"
+)
+
+const (
+	// brakeFloor is how many pointers may be withdrawn in a window whatever the percentage says.
+	brakeFloor = 10
+	// brakeWindow is how long a withdrawal counts.
+	brakeWindow = 10 * time.Minute
+	// brakeParts is into how many reservations the allowance of a window is divided: that many writes of the ledger at
+	// the most, and at the most that part of the allowance lost by a restart.
+	brakeParts = 20
+)
+
+// Ledger keeps a few values in the target, where a restarted daemon and a second one find them again.
+type Ledger interface {
+	// Load gives the values and their version; none where nothing was stored yet. ok is false where the ledger can't be
+	// used, because there is no place for it or the token may not write there.
+	Load(ctx context.Context) (values map[string]string, version string, ok bool, err error)
+	// Store replaces the values if they still have the version, and gives the new one; it fails with a conflict if not.
+	Store(ctx context.Context, values map[string]string, version string) (string, error)
+}
+
+// Brake bounds how many pointers one direction withdraws in a window. A source that loses its Services by mistake, or
+// that was restored from an old backup, looks exactly like one whose Services were deleted; what tells them apart is how
+// many went at once.
+//
+// Withdrawals are counted in a [Ledger], in reservations made before they are carried out, so that neither a restart nor
+// a second daemon gets another allowance. Time is measured here and never read from the ledger: the clocks of two hosts
+// may be a day apart. A window ends when the daemon has seen the ledger unchanged for its length.
+//
+// Once tripped, the brake stays so until no name is to be withdrawn any more, or until an operator lets them through.
+type Brake struct {
+	// Percent of the pointers may be withdrawn in a window.
+	Percent int
+	// Open lets all withdrawals through, and resets the ledger: an operator has said so.
+	Open   bool
+	Ledger Ledger
+	Log    logrus.FieldLogger
+
+	mu       sync.Mutex
+	state    brakeState
+	version  string        // of the ledger that state was read from
+	since    time.Time     // when this version was first seen; monotonic
+	reserved int           // withdrawals that the ledger counts and that were not made yet
+	counted  sets.Set[Key] // names withdrawn in this window
+	held     sets.Set[Key]
+	warned   bool
+	settled  bool
+}
+
+// brakeState is what the ledger holds.
+type brakeState struct {
+	pointers  int // in the target when the window began
+	withdrawn int // or reserved to be, since
+	tripped   bool
+}
+
+func (s brakeState) values() map[string]string {
+	return map[string]string{
+		"pointers": strconv.Itoa(s.pointers), "withdrawn": strconv.Itoa(s.withdrawn), "tripped": strconv.FormatBool(s.tripped),
+	}
+}
+
+func parseBrakeState(values map[string]string) (state brakeState, err error) {
+	if len(values) == 0 {
+		return state, nil
+	}
+	if state.pointers, err = strconv.Atoi(values["pointers"]); err != nil {
+		return state, fmt.Errorf("brake ledger: pointers: %w", err)
+	}
+	if state.withdrawn, err = strconv.Atoi(values["withdrawn"]); err != nil {
+		return state, fmt.Errorf("brake ledger: withdrawn: %w", err)
+	}
+	if state.tripped, err = strconv.ParseBool(values["tripped"]); err != nil {
+		return state, fmt.Errorf("brake ledger: tripped: %w", err)
+	}
+	return state, nil
+}
+
+// admit decides whether a pointer may be withdrawn; pointers counts those that there are. A name that was withdrawn in
+// this window before, and came back, is not counted again.
+func (b *Brake) admit(ctx context.Context, key Key, pointers func() int) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.Open {
+		return true, nil
+	}
+	if b.state.tripped {
+		b.held = inserted(b.held, key)
+		return false, nil
+	}
+	if b.counted.Has(key) {
+		return true, nil
+	}
+	if b.reserved == 0 {
+		if err := b.reserve(ctx, pointers()); err != nil {
+			return false, err
+		}
+	}
+	if b.state.tripped {
+		b.held = inserted(b.held, key)
+		return false, nil
+	}
+	b.reserved--
+	b.counted = inserted(b.counted, key)
+	return true, nil
+}
+
+// reserve takes a part of the window's allowance, or trips the brake where nothing is left of it.
+func (b *Brake) reserve(ctx context.Context, pointers int) error {
+	usable, err := b.read(ctx)
+	if err != nil || b.state.tripped {
+		return err
+	}
+	next := b.state
+	if next.withdrawn == 0 || time.Since(b.since) > brakeWindow {
+		next = brakeState{}
+		b.counted = nil
+	}
+	next.pointers = max(next.pointers, pointers)
+	allowance := max(brakeFloor, next.pointers*b.Percent/100)
+	part := min(allowance-next.withdrawn, max(1, allowance/brakeParts))
+	if part > 0 {
+		next.withdrawn += part
+	} else {
+		next.tripped = true
+	}
+	if err := b.write(ctx, next, usable); err != nil {
+		return err
+	}
+	if next.tripped {
+		b.Log.Errorf("the delete brake holds: %d of %d pointers were withdrawn within %s, and more are to go; find out why, "+
+			"then let them go with `xcc sync --once --allow-mass-delete`", next.withdrawn, next.pointers, brakeWindow)
+		return nil
+	}
+	b.reserved = part
+	return nil
+}
+
+// read takes what the ledger holds. What somebody else wrote since begins a new wait for the window's end.
+func (b *Brake) read(ctx context.Context) (usable bool, err error) {
+	values, version, usable, err := b.Ledger.Load(ctx)
+	if err != nil {
+		return false, fmt.Errorf("delete brake: %w", err)
+	}
+	if !usable {
+		if !b.warned {
+			b.warned = true
+			b.Log.Warn("the delete brake has no place in the target to keep its count; a restart begins a new one")
+		}
+		return false, nil
+	}
+	if version == b.version {
+		return true, nil
+	}
+	if b.state, err = parseBrakeState(values); err != nil {
+		return false, err
+	}
+	b.version, b.since, b.reserved = version, time.Now(), 0
+	return true, nil
+}
+
+func (b *Brake) write(ctx context.Context, next brakeState, usable bool) (err error) {
+	if usable {
+		if b.version, err = b.Ledger.Store(ctx, next.values(), b.version); err != nil {
+			return fmt.Errorf("delete brake: %w", err)
+		}
+	}
+	b.state, b.since = next, time.Now()
+	return nil
+}
+
+// release forgets a name that is not to be withdrawn any more. When that was the last one held, the cause is undone and
+// the brake is released.
+func (b *Brake) release(ctx context.Context, key Key) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.held.Has(key) {
+		return nil
+	}
+	b.held.Delete(key)
+	return b.settle(ctx)
+}
+
+// passed is called when all names have been looked at: a brake that was found tripped, and holds nothing, is released.
+// All but the first call that succeeds do nothing.
+func (b *Brake) passed(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.settled {
+		return nil
+	}
+	if _, err := b.read(ctx); err != nil {
+		return err
+	}
+	if err := b.settle(ctx); err != nil {
+		return err
+	}
+	b.settled = true
+	return nil
+}
+
+func (b *Brake) settle(ctx context.Context) error {
+	if !b.state.tripped || b.held.Len() > 0 {
+		return nil
+	}
+	usable, err := b.read(ctx)
+	if err != nil {
+		return err
+	}
+	if err := b.write(ctx, brakeState{}, usable); err != nil {
+		return err
+	}
+	b.reserved, b.counted = 0, nil
+	b.Log.Info("the delete brake is released")
+	return nil
+}
+
+// freed gives the held names if an operator, or another daemon, has released the brake since it was last asked.
+func (b *Brake) freed(ctx context.Context) ([]Key, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.state.tripped {
+		return nil, nil
+	}
+	if _, err := b.read(ctx); err != nil || b.state.tripped {
+		return nil, err
+	}
+	b.Log.Info("the delete brake is released")
+	keys := b.held.UnsortedList()
+	b.held, b.counted = nil, nil
+	return keys, nil
+}
+
+// Tripped reports whether the brake holds, and how many names.
+func (b *Brake) Tripped() (bool, int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.state.tripped, b.held.Len()
+}
+
+func inserted(keys sets.Set[Key], key Key) sets.Set[Key] {
+	if keys == nil {
+		return sets.New(key)
+	}
+	return keys.Insert(key)
+}

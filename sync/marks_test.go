@@ -1,0 +1,61 @@
+package sync
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func TestIsMirrored(t *testing.T) {
+	tests := []struct {
+		name        string
+		annotations map[string]string
+		want        bool
+	}{
+		{"an object without annotations is native", nil, false},
+		{"other annotations don't matter", map[string]string{"team": "shop"}, false},
+		{"a whole origin is mirrored", map[string]string{AnnotationOriginCluster: "c", AnnotationOriginName: "n", AnnotationOriginUID: "u"}, true},
+		{"the cluster alone is enough", map[string]string{AnnotationOriginCluster: "c"}, true},
+		{"the name alone is enough", map[string]string{AnnotationOriginName: "n"}, true},
+		{"the UID alone is enough", map[string]string{AnnotationOriginUID: "u"}, true},
+		{"an origin without a value is one too", map[string]string{AnnotationOriginCluster: ""}, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Annotations: test.annotations}}
+			if got := IsMirrored(service); got != test.want {
+				t.Errorf("IsMirrored = %t, want %t", got, test.want)
+			}
+		})
+	}
+}
+
+func TestOwns(t *testing.T) {
+	ours := Copy{Kind: KindService, Follower: true, Origin: Origin{Cluster: blue}}
+	tests := []struct {
+		name  string
+		rules Rules
+		edit  func(*Copy)
+		want  bool
+	}{
+		{"a follower from this direction's source is ours", rules(), func(*Copy) {}, true},
+		{"without the follower label it is not", rules(), func(c *Copy) { c.Follower = false }, false},
+		{"from another cluster it is not", rules(), func(c *Copy) { c.Origin.Cluster = green }, false},
+		{"without an origin it is not", rules(), func(c *Copy) { c.Origin = Origin{} }, false},
+		{"with only the display name of the source it is not", rules(), func(c *Copy) { c.Origin = Origin{Name: "blue"} }, false},
+		{"while the source is not known, nothing is ours", rules(func(r *Rules) { r.Cluster = "" }), func(c *Copy) { c.Origin = Origin{} }, false},
+		{"a slice that xcc manages is ours", rules(), func(c *Copy) { c.Kind, c.ManagedBy = KindEndpointSlice, ManagedBy }, true},
+		{"a slice that got our marks from Kubernetes is not", rules(), func(c *Copy) { c.Kind, c.ManagedBy = KindEndpointSlice, "endpointslicemirroring-controller.k8s.io" }, false},
+		{"Endpoints are ours whoever manages them", rules(), func(c *Copy) { c.Kind = KindEndpoints }, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c := ours
+			test.edit(&c)
+			if got := test.rules.owns(&c); got != test.want {
+				t.Errorf("owns = %t, want %t", got, test.want)
+			}
+		})
+	}
+}
