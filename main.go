@@ -254,7 +254,7 @@ func wire(c *cli.Context, a, b *clusters.Cluster, log logrus.FieldLogger) (*sync
 	sourceA, targetA := a.Source(selector, notify), clusters.NewTarget(a, follower, rules.Observe, notify)
 	sourceB, targetB := b.Source(selector, notify), clusters.NewTarget(b, follower, rules.Observe, notify)
 	direction := func(from, into *clusters.Cluster, allowed []netip.Prefix) sync.Direction {
-		rules.Name, rules.Allowed = from.Name(), allowed
+		rules.Name, rules.Allowed, rules.Memory = from.Name(), allowed, sync.NewMemory()
 		log := log.WithFields(logrus.Fields{"from": from.Name(), "to": into.Name()})
 		return sync.Direction{
 			Rules:         rules,

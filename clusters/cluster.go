@@ -162,15 +162,11 @@ func (c *Cluster) probe(ctx context.Context, s *session) error {
 		s.end(nil)
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
 	if err := s.identify(ctx); err != nil {
-		if ctx.Err() != nil {
-			// The connection may be half-open: whoever waits on it waits for ever.
-			s.connections.CloseAll()
-		}
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
 	for _, view := range c.views {
 		if err := view.refresh(ctx, s); err != nil {
 			return err

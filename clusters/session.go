@@ -54,8 +54,6 @@ func (c *Cluster) connect(ctx context.Context) (*session, error) {
 	}
 	s := &session{cluster: c, client: client, config: config, connections: connections, ended: make(chan error, 1)}
 	s.proven.Store(-1)
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
 	if err := s.verify(ctx); err != nil {
 		connections.CloseAll()
 		return nil, err
@@ -92,8 +90,14 @@ func (s *session) identify(ctx context.Context) error {
 // proveIdentity asks who is at the other end. The answer holds for the connections that were open before the question:
 // one that the question itself opened is proven by the next.
 func (s *session) proveIdentity(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
 	opened := s.connections.opened.Load()
 	found, version, err := identify(ctx, s.client)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		// The connection may be half-open, and whoever waits on it would wait for ever.
+		s.connections.CloseAll()
+	}
 	if err != nil {
 		return err
 	}

@@ -99,6 +99,8 @@ func (s *Source) Live(ctx context.Context, key types.NamespacedName) (*corev1.Se
 	if err != nil {
 		return nil, nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	if err := session.verify(ctx); err != nil {
 		return nil, nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -28,28 +29,60 @@ func (m *Mirror) apply(ctx context.Context, rules Rules, key Key, plan Plan) err
 		return nil
 	}
 	var owner types.UID
-	for i, change := range plan.Changes {
-		if m.queue.ShuttingDown() && i > 0 {
-			log.Infof("stopped after: %s", summary(plan.Changes[:i]))
+	for done, rest := 0, plan.Changes; len(rest) > 0; {
+		if m.queue.ShuttingDown() && done > 0 {
+			log.Infof("stopped after: %s", summary(plan.Changes[:done]))
 			return nil
 		}
-		if owner != "" {
+		batch := rest[:batchLength(rest)]
+		for _, change := range batch {
 			setOwner(change.Object, owner)
 		}
-		written, err := m.write(ctx, rules, key, change)
+		written, err := m.writeAll(ctx, rules, key, batch)
 		if err != nil {
 			return err
 		}
 		if written != nil && written.Kind == KindService {
 			owner = written.UID
 		}
+		done, rest = done+len(batch), rest[len(batch):]
 	}
 	log.Info(summary(plan.Changes))
 	return nil
 }
 
+// maxBatch is how many slices of one Service are written at a time.
+const maxBatch = 8
+
+// batchLength is how many of the first changes may be made at the same time: slices that are created, or deleted. Updates
+// keep their order, in which those that gain addresses go first.
+func batchLength(changes []Change) int {
+	first := changes[0]
+	length := 1
+	for first.Operation != Update && kindOf(first.Object) == KindEndpointSlice && length < min(len(changes), maxBatch) &&
+		changes[length].Operation == first.Operation && kindOf(changes[length].Object) == KindEndpointSlice {
+		length++
+	}
+	return length
+}
+
+// writeAll makes a batch of changes at the same time. It gives what the first one wrote.
+func (m *Mirror) writeAll(ctx context.Context, rules Rules, key Key, batch []Change) (*Copy, error) {
+	if len(batch) == 1 {
+		return m.write(ctx, rules, key, batch[0])
+	}
+	errs := make([]error, len(batch))
+	var group sync.WaitGroup
+	for i, change := range batch {
+		group.Go(func() { _, errs[i] = m.write(ctx, rules, key, change) })
+	}
+	group.Wait()
+	return nil, errors.Join(errs...)
+}
+
+// setOwner makes a slice the property of a Service that was created just now; no owner leaves it as it is.
 func setOwner(object Object, owner types.UID) {
-	if slice, ok := object.(*discoveryv1.EndpointSlice); ok && len(slice.OwnerReferences) > 0 {
+	if slice, ok := object.(*discoveryv1.EndpointSlice); ok && owner != "" && len(slice.OwnerReferences) > 0 {
 		slice.OwnerReferences[0].UID = owner
 	}
 }

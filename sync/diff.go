@@ -65,7 +65,7 @@ func (r Rules) diff(pointer *Pointer, copies []*Copy) []Change {
 	}
 	for _, slice := range pointer.Slices {
 		c := take(KindEndpointSlice, slice)
-		switch changes := r.bring(slice, c); {
+		switch changes := r.bringContent(slice, pointer.contents[slice.Name], c); {
 		case c == nil:
 			created = append(created, changes...)
 		case allAddresses(slice) >= c.Total:
@@ -121,17 +121,40 @@ const endpointSliceController = "endpointslice-controller.k8s.io"
 
 // bring gives the write that makes the object stand as wanted: none where it does already, or where the name is not ours.
 func (r Rules) bring(object Object, c *Copy) []Change {
-	if c == nil {
-		return []Change{{Create, object}}
-	}
-	if !r.owns(c) || c.Content == r.fingerprint(object) {
+	return r.bringContent(object, r.fingerprint(object), c)
+}
+
+// bringContent is bring for an object whose fingerprint is known. The object may be remembered: what is written is a copy.
+func (r Rules) bringContent(object Object, content Fingerprint, c *Copy) []Change {
+	switch {
+	case c == nil:
+		return []Change{{Create, shallowCopy(object)}}
+	case !r.owns(c) || c.Content == content:
 		return nil
 	}
+	object = shallowCopy(object)
 	object.SetUID(c.UID)
 	object.SetResourceVersion(c.ResourceVersion)
 	object.SetLabels(union(c.ForeignLabels, object.GetLabels()))
 	object.SetAnnotations(union(c.ForeignAnnotations, object.GetAnnotations()))
 	return []Change{{Update, object}}
+}
+
+// shallowCopy copies an object as far as its metadata can be replaced without a change of the original.
+func shallowCopy(object Object) Object {
+	switch object := object.(type) {
+	case *corev1.Service:
+		copied := *object
+		return &copied
+	case *discoveryv1.EndpointSlice:
+		copied := *object
+		copied.OwnerReferences = slices.Clone(object.OwnerReferences)
+		return &copied
+	case *corev1.Endpoints:
+		copied := *object
+		return &copied
+	}
+	return object
 }
 
 // reborn reports whether the Service needs another shape than an update can give it: headlessness and the primary IP

@@ -66,6 +66,8 @@ type Rules struct {
 	// CopyLabels and CopyAnnotations are the keys that a pointer takes over from its Service.
 	CopyLabels      []string
 	CopyAnnotations []string
+	// Memory spares the projection of slices that have not changed. It changes no decision; nil is none.
+	Memory *Memory
 }
 
 // EndpointsAPI is a choice between the two APIs that hold a Service's addresses.

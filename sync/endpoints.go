@@ -3,6 +3,7 @@ package sync
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -28,75 +29,72 @@ func (r Rules) projectEndpoints(service *corev1.Service, projected []*discoveryv
 	if isHeadless(service) {
 		pointer.Labels[corev1.IsHeadlessService] = ""
 	}
-	var ready, notReady []portedAddress
+	groups := map[string]*portGroup{}
 	for _, slice := range projected {
-		if corev1.IPFamily(slice.AddressType) != primary {
-			continue
-		}
-		ports := endpointsPorts(slice.Ports)
-		set := portSet(ports)
-		for _, endpoint := range slice.Endpoints {
-			for _, ip := range endpoint.Addresses {
-				found := portedAddress{set, ports, corev1.EndpointAddress{IP: ip, Hostname: ptr.Deref(endpoint.Hostname, "")}}
-				if isReady(endpoint) {
-					ready = append(ready, found)
-				} else {
-					notReady = append(notReady, found)
-				}
+		if corev1.IPFamily(slice.AddressType) == primary {
+			ports := endpointsPorts(slice.Ports)
+			set := portSet(ports)
+			if groups[set] == nil {
+				groups[set] = &portGroup{ports: ports}
 			}
+			groups[set].add(slice.Endpoints)
 		}
 	}
-	ready, notReady = canonicalAddresses(ready), canonicalAddresses(notReady)
-	if len(ready)+len(notReady) > maxEndpoints {
-		pointer.Annotations[corev1.EndpointsOverCapacity] = truncated
-		ready = ready[:min(len(ready), maxEndpoints)]
-		notReady = notReady[:min(len(notReady), maxEndpoints-len(ready))]
+	sets := slices.Sorted(maps.Keys(groups))
+	room := maxEndpoints
+	for _, set := range sets {
+		group := groups[set]
+		group.ready, room = limited(canonicalAddresses(group.ready), room)
 	}
-	pointer.Subsets = subsets(ready, notReady)
+	for _, set := range sets {
+		group := groups[set]
+		group.notReady, room = limited(canonicalAddresses(group.notReady), room)
+		if len(group.ready)+len(group.notReady) > 0 {
+			pointer.Subsets = append(pointer.Subsets, corev1.EndpointSubset{
+				Addresses: group.ready, NotReadyAddresses: group.notReady, Ports: group.ports,
+			})
+		}
+	}
+	if room < 0 {
+		pointer.Annotations[corev1.EndpointsOverCapacity] = truncated
+	}
 	return pointer
 }
 
-// portedAddress is one address and the ports that it serves.
-type portedAddress struct {
-	set     string // the ports as text, to compare them
-	ports   []corev1.EndpointPort
-	address corev1.EndpointAddress
+// portGroup is the addresses that serve the same ports.
+type portGroup struct {
+	ports           []corev1.EndpointPort
+	ready, notReady []corev1.EndpointAddress
 }
 
-func canonicalAddresses(addresses []portedAddress) []portedAddress {
-	slices.SortFunc(addresses, func(a, b portedAddress) int {
-		return cmp.Or(cmp.Compare(a.address.IP, b.address.IP), cmp.Compare(a.set, b.set), cmp.Compare(a.address.Hostname, b.address.Hostname))
-	})
-	return slices.CompactFunc(addresses, func(a, b portedAddress) bool {
-		return a.address == b.address && a.set == b.set
-	})
-}
-
-// subsets groups sorted addresses by their ports.
-func subsets(ready, notReady []portedAddress) []corev1.EndpointSubset {
-	bySet := map[string]*corev1.EndpointSubset{}
-	var sets []string
-	subset := func(found portedAddress) *corev1.EndpointSubset {
-		if bySet[found.set] == nil {
-			bySet[found.set] = &corev1.EndpointSubset{Ports: found.ports}
-			sets = append(sets, found.set)
+func (g *portGroup) add(endpoints []discoveryv1.Endpoint) {
+	g.ready = slices.Grow(g.ready, len(endpoints))
+	for _, endpoint := range endpoints {
+		for _, ip := range endpoint.Addresses {
+			address := corev1.EndpointAddress{IP: ip, Hostname: ptr.Deref(endpoint.Hostname, "")}
+			if isReady(endpoint) {
+				g.ready = append(g.ready, address)
+			} else {
+				g.notReady = append(g.notReady, address)
+			}
 		}
-		return bySet[found.set]
 	}
-	for _, found := range ready {
-		s := subset(found)
-		s.Addresses = append(s.Addresses, found.address)
+}
+
+func canonicalAddresses(addresses []corev1.EndpointAddress) []corev1.EndpointAddress {
+	slices.SortFunc(addresses, func(a, b corev1.EndpointAddress) int {
+		return cmp.Or(strings.Compare(a.IP, b.IP), strings.Compare(a.Hostname, b.Hostname))
+	})
+	return slices.Compact(addresses)
+}
+
+// limited gives as many addresses as there is room for, and the room that is left: less than none where it cut some.
+func limited(addresses []corev1.EndpointAddress, room int) ([]corev1.EndpointAddress, int) {
+	left := room - len(addresses)
+	if left >= 0 {
+		return addresses, left
 	}
-	for _, found := range notReady {
-		s := subset(found)
-		s.NotReadyAddresses = append(s.NotReadyAddresses, found.address)
-	}
-	slices.Sort(sets)
-	var all []corev1.EndpointSubset
-	for _, set := range sets {
-		all = append(all, *bySet[set])
-	}
-	return all
+	return addresses[:max(room, 0)], min(left, -1)
 }
 
 func endpointsPorts(ports []discoveryv1.EndpointPort) []corev1.EndpointPort {
@@ -106,7 +104,7 @@ func endpointsPorts(ports []discoveryv1.EndpointPort) []corev1.EndpointPort {
 			Name:        ptr.Deref(port.Name, ""),
 			Port:        ptr.Deref(port.Port, 0),
 			Protocol:    ptr.Deref(port.Protocol, corev1.ProtocolTCP),
-			AppProtocol: clonePointer(port.AppProtocol),
+			AppProtocol: port.AppProtocol,
 		})
 	}
 	return all

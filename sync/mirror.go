@@ -328,6 +328,7 @@ func (m *Mirror) record(key Key, verdict Verdict) {
 	before := m.verdicts[key]
 	if (verdict == Verdict{State: Withdrawn}) {
 		delete(m.verdicts, key)
+		m.Rules.Memory.forget(key)
 	} else {
 		m.verdicts[key] = verdict
 	}

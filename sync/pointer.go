@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"net/netip"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -21,30 +22,36 @@ type Pointer struct {
 	Endpoints *corev1.Endpoints            // nil in SlicesOnly
 	// Ready and Total count the addresses in it, Denied those that were left out because they may not be written.
 	Ready, Total, Denied int
+	// contents are the fingerprints of the slices.
+	contents map[string]Fingerprint
+}
+
+// projectedSlice is what one of the source's slices becomes.
+type projectedSlice struct {
+	slice                *discoveryv1.EndpointSlice
+	content              Fingerprint
+	ready, total, denied int
 }
 
 // project makes the pointer of an exported Service. live is the pointer's Service as it stands, nil where there is none;
-// the slices name it as their owner, or nobody yet where it is still to be created. Nothing of the source is changed or kept.
+// the slices name it as their owner, or nobody yet where it is still to be created. Nothing of the source is changed;
+// values that nobody changes are shared with it.
 func (r Rules) project(source Source, network Network, live *Copy) Pointer {
 	families := sharedFamilies(source.Service, network.Families)
-	rule := AddressRule{Allowed: r.Allowed, ServiceCIDRs: network.ServiceCIDRs}
-	pointer := Pointer{Service: r.projectService(source.Service, families)}
+	pointer := Pointer{Service: r.projectService(source.Service, families), contents: map[string]Fingerprint{}}
 	var owner types.UID
 	if live != nil && !reborn(pointer.Service, live) {
 		owner = live.UID
 	}
-	for _, slice := range source.Slices {
-		if IsMirrored(slice) {
+	for _, projected := range r.projectSlices(source, network, owner) {
+		pointer.Denied += projected.denied
+		if !slices.Contains(families, corev1.IPFamily(projected.slice.AddressType)) {
 			continue
 		}
-		projected, denied := r.projectSlice(source.Service, slice, rule, owner)
-		pointer.Denied += denied
-		if !slices.Contains(families, corev1.IPFamily(slice.AddressType)) {
-			continue
-		}
-		pointer.Slices = append(pointer.Slices, projected)
-		pointer.Ready += readyAddresses(projected)
-		pointer.Total += allAddresses(projected)
+		pointer.Slices = append(pointer.Slices, projected.slice)
+		pointer.contents[projected.slice.Name] = projected.content
+		pointer.Ready += projected.ready
+		pointer.Total += projected.total
 	}
 	slices.SortFunc(pointer.Slices, func(a, b *discoveryv1.EndpointSlice) int { return cmp.Compare(a.Name, b.Name) })
 	if r.EndpointsAPI != SlicesOnly {
@@ -54,6 +61,29 @@ func (r Rules) project(source Source, network Network, live *Copy) Pointer {
 		pointer.Slices = nil
 	}
 	return pointer
+}
+
+// projectSlices projects all slices, those that have not changed since the last time from memory.
+func (r Rules) projectSlices(source Source, network Network, owner types.UID) []projectedSlice {
+	rule := AddressRule{Allowed: r.Allowed, ServiceCIDRs: network.ServiceCIDRs}
+	remembered := r.Memory.recall(source, rule, owner)
+	var all []projectedSlice
+	for _, slice := range source.Slices {
+		if IsMirrored(slice) {
+			continue
+		}
+		projected, known := remembered[slice]
+		if !known {
+			projected.slice, projected.denied = r.projectSlice(source.Service, slice, rule, owner)
+			projected.content = r.fingerprint(projected.slice)
+			projected.ready, projected.total = readyAddresses(projected.slice), allAddresses(projected.slice)
+			if remembered != nil {
+				remembered[slice] = projected
+			}
+		}
+		all = append(all, projected)
+	}
+	return all
 }
 
 // projectService makes the pointer's Service. It has no selector, so Kubernetes adds no endpoints of its own, and
@@ -82,7 +112,7 @@ func (r Rules) projectService(service *corev1.Service, families []corev1.IPFamil
 			Name:        port.Name,
 			Protocol:    cmp.Or(port.Protocol, corev1.ProtocolTCP),
 			Port:        port.Port,
-			AppProtocol: clonePointer(port.AppProtocol),
+			AppProtocol: port.AppProtocol,
 		})
 	}
 	copyKeys(pointer.Labels, service.Labels, r.CopyLabels)
@@ -110,12 +140,13 @@ func (r Rules) projectSlice(service *corev1.Service, slice *discoveryv1.Endpoint
 		pointer.Ports = append(pointer.Ports, discoveryv1.EndpointPort{
 			Name:        ptr.To(ptr.Deref(port.Name, "")),
 			Protocol:    ptr.To(ptr.Deref(port.Protocol, corev1.ProtocolTCP)),
-			Port:        clonePointer(port.Port),
-			AppProtocol: clonePointer(port.AppProtocol),
+			Port:        port.Port,
+			AppProtocol: port.AppProtocol,
 		})
 	}
 	slices.SortFunc(pointer.Ports, compareSlicePorts)
 	denied := 0
+	pointer.Endpoints = make([]discoveryv1.Endpoint, 0, len(slice.Endpoints))
 	for _, endpoint := range slice.Endpoints {
 		addresses := make([]string, 0, len(endpoint.Addresses))
 		for _, text := range endpoint.Addresses {
@@ -126,23 +157,17 @@ func (r Rules) projectSlice(service *corev1.Service, slice *discoveryv1.Endpoint
 			}
 			addresses = append(addresses, address.String())
 		}
-		if len(addresses) == 0 {
-			continue
+		if len(addresses) > 0 {
+			pointer.Endpoints = append(pointer.Endpoints, discoveryv1.Endpoint{
+				Addresses: addresses, Conditions: endpoint.Conditions, Hostname: endpoint.Hostname,
+			})
 		}
-		pointer.Endpoints = append(pointer.Endpoints, discoveryv1.Endpoint{
-			Addresses: addresses,
-			Conditions: discoveryv1.EndpointConditions{
-				Ready:       clonePointer(endpoint.Conditions.Ready),
-				Serving:     clonePointer(endpoint.Conditions.Serving),
-				Terminating: clonePointer(endpoint.Conditions.Terminating),
-			},
-			Hostname: clonePointer(endpoint.Hostname),
-		})
 	}
 	slices.SortFunc(pointer.Endpoints, func(a, b discoveryv1.Endpoint) int {
 		return cmp.Or(
+			strings.Compare(a.Addresses[0], b.Addresses[0]),
 			slices.Compare(a.Addresses, b.Addresses),
-			cmp.Compare(ptr.Deref(a.Hostname, ""), ptr.Deref(b.Hostname, "")),
+			strings.Compare(ptr.Deref(a.Hostname, ""), ptr.Deref(b.Hostname, "")),
 		)
 	})
 	return pointer, denied
@@ -214,13 +239,6 @@ func compareSlicePorts(a, b discoveryv1.EndpointPort) int {
 		cmp.Compare(ptr.Deref(a.Protocol, ""), ptr.Deref(b.Protocol, "")),
 		cmp.Compare(ptr.Deref(a.Port, 0), ptr.Deref(b.Port, 0)),
 	)
-}
-
-func clonePointer[T any](p *T) *T {
-	if p == nil {
-		return nil
-	}
-	return ptr.To(*p)
 }
 
 // copyKeys copies the named keys. A mark can't be copied: the pointer's own stands there already.
