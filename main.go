@@ -253,6 +253,7 @@ func wire(c *cli.Context, a, b *clusters.Cluster, log logrus.FieldLogger) (*sync
 	follower := labels.SelectorFromSet(labels.Set{sync.LabelExport: sync.Follower})
 	sourceA, targetA := a.Source(selector, notify), clusters.NewTarget(a, follower, rules.Observe, notify)
 	sourceB, targetB := b.Source(selector, notify), clusters.NewTarget(b, follower, rules.Observe, notify)
+	overlap := clusters.NewOverlap(sourceA, sourceB, hub.EnqueueAll)
 	direction := func(from, into *clusters.Cluster, allowed []netip.Prefix) sync.Direction {
 		rules.Name, rules.Allowed, rules.Memory = from.Name(), allowed, sync.NewMemory()
 		log := log.WithFields(logrus.Fields{"from": from.Name(), "to": into.Name()})
@@ -261,6 +262,7 @@ func wire(c *cli.Context, a, b *clusters.Cluster, log logrus.FieldLogger) (*sync
 			InScope:       scope(c.StringSlice("namespace"), c.StringSlice("exclude-namespace")),
 			DryRun:        c.Bool("dry-run"),
 			Heartbeat:     from,
+			Overlap:       overlap,
 			WithdrawAfter: withdrawAfter,
 			Brake: &sync.Brake{
 				Percent: c.Int("max-delete-percent"),

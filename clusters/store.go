@@ -21,6 +21,8 @@ type store[T metav1.Object] struct {
 	changed func(types.NamespacedName)
 	// filled is called after the first list after each begin.
 	filled func()
+	// inserted and removed are told each object as it enters and leaves the store, under its lock; nil for nobody.
+	inserted, removed func(T)
 	// advanced is told each resourceVersion that the watch has reached; nil for nobody.
 	advanced func(version string)
 
@@ -218,10 +220,16 @@ func (s *store[T]) insert(name types.NamespacedName, object T) {
 	s.objects[name] = object
 	key := s.serviceOf(object)
 	s.byService[key] = append(s.byService[key], object)
+	if s.inserted != nil {
+		s.inserted(object)
+	}
 }
 
 func (s *store[T]) remove(name types.NamespacedName) {
 	stored := s.objects[name]
+	if s.removed != nil {
+		s.removed(stored)
+	}
 	delete(s.objects, name)
 	key := s.serviceOf(stored)
 	rest := slices.DeleteFunc(s.byService[key], func(object T) bool { return object.GetName() == name.Name })

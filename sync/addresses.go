@@ -2,6 +2,7 @@ package sync
 
 import (
 	"net/netip"
+	"slices"
 
 	netutils "k8s.io/utils/net"
 )
@@ -22,6 +23,8 @@ type AddressRule struct {
 	Allowed []netip.Prefix
 	// ServiceCIDRs are the target's: a Service address behind a Service is no endpoint, and a way around network policies.
 	ServiceCIDRs []netip.Prefix
+	// Overlapping are addresses of the source that are pods in the target, too: traffic for them would end there.
+	Overlapping []netip.Addr
 }
 
 // canonical reads an address as it stands in an EndpointSlice and gives the form that every API server accepts. Old
@@ -43,12 +46,7 @@ func (r AddressRule) permits(address netip.Addr) bool {
 	if address == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
 		return false
 	}
-	for _, metadata := range metadataAddresses {
-		if address == metadata {
-			return false
-		}
-	}
-	if contains(r.ServiceCIDRs, address) {
+	if slices.Contains(metadataAddresses, address) || slices.Contains(r.Overlapping, address) || contains(r.ServiceCIDRs, address) {
 		return false
 	}
 	return len(r.Allowed) == 0 || contains(r.Allowed, address)

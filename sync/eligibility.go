@@ -42,6 +42,8 @@ type Target struct {
 	Exports bool
 	// Network is what the target's Services can have.
 	Network Network
+	// Overlapping are addresses of the source's slices that are exported pods of the target, too.
+	Overlapping []netip.Addr
 }
 
 // Network is what a cluster says of its Service network.
@@ -117,7 +119,7 @@ func (r Rules) judge(source Source, target Target) Verdict {
 			service.Spec.IPFamilies, target.Network.Families)
 	}
 	if c := r.inTheWay(target.Copies); c != nil {
-		return conflict(c)
+		return r.conflict(c)
 	}
 	return Verdict{State: Mirrored}
 }
@@ -169,7 +171,10 @@ func (r Rules) inTheWay(copies []*Copy) *Copy {
 	return nil
 }
 
-func conflict(c *Copy) Verdict {
+func (r Rules) conflict(c *Copy) Verdict {
+	if c.Origin.Cluster == r.Cluster && !c.Follower {
+		return refused(Conflict, "%s in the other cluster has lost its label %s=%s, and is not touched without; label it again, or delete it", c, LabelExport, Follower)
+	}
 	return refused(Conflict, "the other cluster has a %s that is not xcc's; delete or rename it, or remove the label here", c)
 }
 

@@ -43,7 +43,7 @@ func (m *Memory) recall(source Source, rule AddressRule, owner types.UID) map[*d
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	key := Key{Namespace: source.Service.Namespace, Name: source.Service.Name}
-	if len(source.Slices) < rememberFrom {
+	if len(source.Slices) < rememberFrom || len(rule.Overlapping) > 0 {
 		delete(m.services, key)
 		return nil
 	}

@@ -32,6 +32,12 @@ type SourceReader interface {
 	Keys() []Key
 }
 
+// AddressOverlap knows the pod addresses that both clusters export.
+type AddressOverlap interface {
+	// Among gives those of them that are in the slices.
+	Among(slices []*discoveryv1.EndpointSlice) []netip.Addr
+}
+
 // Heartbeat tells how long ago a cluster last answered.
 type Heartbeat interface {
 	Silence() time.Duration
@@ -75,6 +81,8 @@ type Direction struct {
 	Writer TargetWriter
 	// Exports is the target in its other role, that of a source.
 	Exports SourceReader
+	// Overlap is that of source and target.
+	Overlap AddressOverlap
 	// Brake bounds the withdrawals.
 	Brake *Brake
 	// Heartbeat is the source's.
@@ -108,7 +116,7 @@ func NewMirror(name string, direction Direction) *Mirror {
 	return &Mirror{
 		Direction: direction,
 		queue:     NewQueue(name),
-		pass:      newPass(),
+		pass:      newPass(func() { direction.Log.Info("first pass done") }),
 		verdicts:  map[Key]Verdict{},
 		foreign:   map[Key][]*Copy{},
 	}
@@ -315,10 +323,11 @@ func (m *Mirror) read(key Key) (Source, Target, error) {
 	m.mu.Unlock()
 	families, cidrs := m.Target.Network()
 	return Source{Service: service, Slices: slices}, Target{
-		Namespace: m.Target.Namespace(key.Namespace),
-		Copies:    copies,
-		Exports:   native != nil && !IsMirrored(native),
-		Network:   Network{Families: families, ServiceCIDRs: cidrs},
+		Namespace:   m.Target.Namespace(key.Namespace),
+		Copies:      copies,
+		Exports:     native != nil && !IsMirrored(native),
+		Network:     Network{Families: families, ServiceCIDRs: cidrs},
+		Overlapping: m.Overlap.Among(slices),
 	}, nil
 }
 

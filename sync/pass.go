@@ -17,10 +17,12 @@ type pass struct {
 	open   map[Key]int // tries so far
 	failed sets.Set[Key]
 	done   chan struct{}
+	onDone func()
 }
 
-func newPass() *pass {
-	return &pass{failed: sets.New[Key](), done: make(chan struct{})}
+// newPass makes a pass that calls onDone when it has ended.
+func newPass(onDone func()) *pass {
+	return &pass{failed: sets.New[Key](), done: make(chan struct{}), onDone: onDone}
 }
 
 // begin sets the keys; all but the first call are ignored.
@@ -34,9 +36,7 @@ func (p *pass) begin(keys []Key) {
 	for _, key := range keys {
 		p.open[key] = 0
 	}
-	if len(p.open) == 0 {
-		close(p.done)
-	}
+	p.endIfDone()
 }
 
 func (p *pass) tried(key Key, err error) {
@@ -54,8 +54,13 @@ func (p *pass) tried(key Key, err error) {
 		p.failed.Insert(key)
 	}
 	delete(p.open, key)
+	p.endIfDone()
+}
+
+func (p *pass) endIfDone() {
 	if len(p.open) == 0 {
 		close(p.done)
+		p.onDone()
 	}
 }
 

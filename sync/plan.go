@@ -50,7 +50,7 @@ func (r Rules) Plan(source Source, target Target) Plan {
 		plan.Empties = r.ready(KindEndpointSlice, target.Copies)+r.ready(KindEndpoints, target.Copies) > 0 && len(plan.Changes) > 0
 		return plan
 	}
-	pointer := r.project(source, target.Network, r.liveService(target.Copies))
+	pointer := r.project(source, target)
 	plan := Plan{Pointer: &pointer, Verdict: verdict}
 	if endpointsUnknown(source) {
 		// The Service alone is brought up to date: what its endpoints are is not known, and unknown is not none.
@@ -60,7 +60,7 @@ func (r Rules) Plan(source Source, target Target) Plan {
 	} else {
 		plan.Verdict = addressVerdict(source, pointer)
 		if c := r.blocked(pointer, target.Copies); c != nil {
-			plan.Verdict = conflict(c)
+			plan.Verdict = r.conflict(c)
 		}
 		plan.Changes = r.diff(&pointer, target.Copies)
 		plan.Empties = pointer.Ready == 0 && r.ready(KindEndpointSlice, target.Copies)+r.ready(KindEndpoints, target.Copies) > 0

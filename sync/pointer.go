@@ -33,17 +33,17 @@ type projectedSlice struct {
 	ready, total, denied int
 }
 
-// project makes the pointer of an exported Service. live is the pointer's Service as it stands, nil where there is none;
-// the slices name it as their owner, or nobody yet where it is still to be created. Nothing of the source is changed;
-// values that nobody changes are shared with it.
-func (r Rules) project(source Source, network Network, live *Copy) Pointer {
-	families := sharedFamilies(source.Service, network.Families)
+// project makes the pointer of an exported Service. The slices name the pointer's Service as it stands as their owner, or
+// nobody yet where it is still to be created. Nothing of the source is changed; values that nobody changes are shared with it.
+func (r Rules) project(source Source, target Target) Pointer {
+	families := sharedFamilies(source.Service, target.Network.Families)
+	live := r.liveService(target.Copies)
 	pointer := Pointer{Service: r.projectService(source.Service, families), contents: map[string]Fingerprint{}}
 	var owner types.UID
 	if live != nil && !reborn(pointer.Service, live) {
 		owner = live.UID
 	}
-	for _, projected := range r.projectSlices(source, network, owner) {
+	for _, projected := range r.projectSlices(source, target, owner) {
 		pointer.Denied += projected.denied
 		if !slices.Contains(families, corev1.IPFamily(projected.slice.AddressType)) {
 			continue
@@ -64,8 +64,8 @@ func (r Rules) project(source Source, network Network, live *Copy) Pointer {
 }
 
 // projectSlices projects all slices, those that have not changed since the last time from memory.
-func (r Rules) projectSlices(source Source, network Network, owner types.UID) []projectedSlice {
-	rule := AddressRule{Allowed: r.Allowed, ServiceCIDRs: network.ServiceCIDRs}
+func (r Rules) projectSlices(source Source, target Target, owner types.UID) []projectedSlice {
+	rule := AddressRule{Allowed: r.Allowed, ServiceCIDRs: target.Network.ServiceCIDRs, Overlapping: target.Overlapping}
 	remembered := r.Memory.recall(source, rule, owner)
 	var all []projectedSlice
 	for _, slice := range source.Slices {
