@@ -38,7 +38,8 @@ func (c Change) String() string {
 // list is safe to stop after:
 //
 //	birth    Service, then slices, then Endpoints (Kubernetes deletes Endpoints that have no Service)
-//	change   slices are created and grow before others shrink or go, so an address that moves is never absent
+//	change   slices are created and grow before others shrink, and what is too much goes last, so an address that moves
+//	         is never absent
 //	rebirth  a Service whose shape can't be changed is deleted and created, then as in birth
 //	death    Service, then the rest
 //
@@ -68,7 +69,7 @@ func (r Rules) diff(pointer *Pointer, copies []*Copy) []Change {
 		switch changes := r.bringContent(slice, pointer.contents[slice.Name], c); {
 		case c == nil:
 			created = append(created, changes...)
-		case allAddresses(slice) >= c.Total:
+		case readyAddresses(slice) >= c.Ready && allAddresses(slice) >= c.Total:
 			grown = append(grown, changes...)
 		default:
 			shrunk = append(shrunk, changes...)
@@ -82,7 +83,7 @@ func (r Rules) diff(pointer *Pointer, copies []*Copy) []Change {
 			removed = append(removed, deletion(c))
 		}
 	}
-	return slices.Concat(services, created, grown, shrunk, removed, r.strays(copies), endpoints)
+	return slices.Concat(services, created, grown, shrunk, endpoints, removed, r.strays(copies))
 }
 
 func (r Rules) death(copies []*Copy) []Change {

@@ -160,7 +160,7 @@ func sharedFamilies(service *corev1.Service, target []corev1.IPFamily) []corev1.
 // Endpoints as long as the pointer has no Service. A Service put on top of somebody's Endpoints would send its traffic
 // to their addresses, and Kubernetes would delete them with it.
 func (r Rules) inTheWay(copies []*Copy) *Copy {
-	for _, c := range copies {
+	for _, c := range sorted(copies) {
 		if r.owns(c) {
 			continue
 		}
@@ -175,7 +175,7 @@ func (r Rules) conflict(c *Copy) Verdict {
 	if c.Origin.Cluster == r.Cluster && !c.Follower {
 		return refused(Conflict, "%s in the other cluster has lost its label %s=%s, and is not touched without; label it again, or delete it", c, LabelExport, Follower)
 	}
-	return refused(Conflict, "the other cluster has a %s that is not xcc's; delete or rename it, or remove the label here", c)
+	return refused(Conflict, "%s in the other cluster is not xcc's; delete or rename it, or remove the label here", c)
 }
 
 // liveService is the pointer's Service as it stands in the target; nil where there is none.

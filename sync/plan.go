@@ -19,7 +19,7 @@ type Plan struct {
 	Pointer *Pointer
 	// Withdraws: it deletes the pointer's Service, not to make it anew.
 	Withdraws bool
-	// Empties: the pointer has ready addresses before it and none after it.
+	// Empties: the pointer's slices, or its Endpoints, have ready addresses before it and none after it.
 	Empties bool
 }
 
@@ -63,7 +63,8 @@ func (r Rules) Plan(source Source, target Target) Plan {
 			plan.Verdict = r.conflict(c)
 		}
 		plan.Changes = r.diff(&pointer, target.Copies)
-		plan.Empties = pointer.Ready == 0 && r.ready(KindEndpointSlice, target.Copies)+r.ready(KindEndpoints, target.Copies) > 0
+		plan.Empties = pointer.Ready == 0 && r.ready(KindEndpointSlice, target.Copies) > 0 ||
+			readyInEndpoints(pointer.Endpoints) == 0 && r.ready(KindEndpoints, target.Copies) > 0
 	}
 	if target.Namespace == nil {
 		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: source.Service.Namespace}}
@@ -106,7 +107,7 @@ func (r Rules) blocked(pointer Pointer, copies []*Copy) *Copy {
 	for _, slice := range pointer.Slices {
 		names[slice.Name] = true
 	}
-	for _, c := range copies {
+	for _, c := range sorted(copies) {
 		if !r.owns(c) && (c.Kind == KindEndpoints || c.Kind == KindEndpointSlice && names[c.Name]) {
 			return c
 		}

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"net/netip"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -163,14 +162,35 @@ func (r Rules) projectSlice(service *corev1.Service, slice *discoveryv1.Endpoint
 			})
 		}
 	}
-	slices.SortFunc(pointer.Endpoints, func(a, b discoveryv1.Endpoint) int {
-		return cmp.Or(
-			strings.Compare(a.Addresses[0], b.Addresses[0]),
-			slices.Compare(a.Addresses, b.Addresses),
-			strings.Compare(ptr.Deref(a.Hostname, ""), ptr.Deref(b.Hostname, "")),
-		)
-	})
+	slices.SortFunc(pointer.Endpoints, compareEndpoints)
 	return pointer, denied
+}
+
+func compareEndpoints(a, b discoveryv1.Endpoint) int {
+	if order := slices.Compare(a.Addresses, b.Addresses); order != 0 {
+		return order
+	}
+	return cmp.Or(
+		cmp.Compare(ptr.Deref(a.Hostname, ""), ptr.Deref(b.Hostname, "")),
+		compareConditions(a.Conditions.Ready, b.Conditions.Ready),
+		compareConditions(a.Conditions.Serving, b.Conditions.Serving),
+		compareConditions(a.Conditions.Terminating, b.Conditions.Terminating),
+	)
+}
+
+// compareConditions puts unknown before false before true.
+func compareConditions(a, b *bool) int {
+	rank := func(condition *bool) int {
+		switch {
+		case condition == nil:
+			return 0
+		case !*condition:
+			return 1
+		default:
+			return 2
+		}
+	}
+	return cmp.Compare(rank(a), rank(b))
 }
 
 // mark gives the metadata that every object of a pointer has.
