@@ -184,7 +184,7 @@ func (c *Cluster) admit(found Identity, version string) (behind bool, err error)
 		c.identity = found
 		close(c.identified)
 	}
-	if c.identity.UID() != found.UID() {
+	if !c.identity.Same(found) {
 		return false, fmt.Errorf("it now leads to another cluster: kube-system has the UID %s, not %s; nothing is read or written until it leads back",
 			found.UID(), c.identity.UID())
 	}
@@ -227,6 +227,20 @@ func (c *Cluster) session() (*session, error) {
 		return s, nil
 	}
 	return nil, fmt.Errorf("cluster %s: not connected", c.Name())
+}
+
+// proven gives the session for one request, after a proof of the cluster's identity, and bounds the request's time.
+func (c *Cluster) proven(ctx context.Context) (*session, context.Context, context.CancelFunc, error) {
+	s, err := c.session()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	if err := s.verify(ctx); err != nil {
+		cancel()
+		return nil, nil, nil, fmt.Errorf("cluster %s: %w", c.Name(), err)
+	}
+	return s, ctx, cancel, nil
 }
 
 // report logs a change between well and not well, and each new problem once.

@@ -29,9 +29,12 @@ func (i Identity) UID() types.UID {
 	return i.API
 }
 
-// Same reports whether both are identities of one cluster.
+// Same reports whether both are identities of one cluster. kube-system decides where both know it.
 func (i Identity) Same(other Identity) bool {
-	return i.System != "" && i.System == other.System || i.API != "" && i.API == other.API
+	if i.System != "" && other.System != "" {
+		return i.System == other.System
+	}
+	return i.API != "" && i.API == other.API
 }
 
 // identify reads the identity of the cluster at the other end, and the resourceVersion that its store has reached.
@@ -48,15 +51,14 @@ func identify(ctx context.Context, client kubernetes.Interface) (Identity, strin
 		identity.System, version = namespaces.Items[0].UID, namespaces.ResourceVersion
 	}
 	services, err := client.CoreV1().Services(metav1.NamespaceDefault).List(ctx, oneByName("kubernetes"))
-	switch {
-	case apierrors.IsForbidden(err):
-	case err != nil:
+	if err != nil {
 		return identity, "", fmt.Errorf("read service default/kubernetes: %w", err)
-	case len(services.Items) == 1:
+	}
+	if len(services.Items) == 1 {
 		identity.API, version = services.Items[0].UID, services.ResourceVersion
 	}
 	if identity.UID() == "" {
-		return identity, "", errors.New("the token may read neither namespace kube-system nor service default/kubernetes, so the cluster can't be told from another")
+		return identity, "", errors.New("the server knows neither namespace kube-system nor service default/kubernetes, so it can't be told from another")
 	}
 	return identity, version, nil
 }

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -124,18 +123,6 @@ func (s *session) end(err error) {
 	case s.ended <- err:
 	default:
 	}
-}
-
-// may asks whether the token may do something with a resource in all namespaces.
-func (s *session) may(ctx context.Context, verb, group, resource string) (bool, error) {
-	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
-		ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: verb, Group: group, Resource: resource},
-	}}
-	answer, err := s.client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
-	if err != nil {
-		return false, fmt.Errorf("ask whether %s %s is allowed: %w", verb, resource, err)
-	}
-	return answer.Status.Allowed, nil
 }
 
 // reflector fills a store with the objects of one resource that match a label selector.

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
@@ -95,15 +96,11 @@ func (s *Source) Exported(key types.NamespacedName) (*corev1.Service, []*discove
 // Live reads the same from the API server: a get and a list without resourceVersion are answered as of now, from a quorum.
 // It fails unless the whole reading came over connections to the very cluster that it always was.
 func (s *Source) Live(ctx context.Context, key types.NamespacedName) (*corev1.Service, []*discoveryv1.EndpointSlice, error) {
-	session, err := s.cluster.session()
+	session, ctx, cancel, err := s.cluster.proven(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	if err := session.verify(ctx); err != nil {
-		return nil, nil, err
-	}
 	service, slices, err := s.read(ctx, session, key)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cluster %s: service %s: %w", s.cluster.Name(), key, err)
@@ -159,7 +156,7 @@ func (s *Source) prepare(ctx context.Context, session *session) error {
 	s.services.begin()
 	s.slices.begin()
 	s.endpoints.begin()
-	allowed, err := session.may(ctx, "list", discoveryv1.GroupName, "endpointslices")
+	allowed, err := mayListSlices(ctx, session)
 	if err != nil {
 		return err
 	}
@@ -170,20 +167,28 @@ func (s *Source) prepare(ctx context.Context, session *session) error {
 	return nil
 }
 
-// refresh asks for one exported Service. A watch that was opened while the token was allowed to goes on when it no longer
-// is, and ends some minutes later; this tells at once.
+// refresh asks whether the token may still read. A watch that was opened while it might goes on when it no longer may, and
+// ends some minutes later; this tells at once. That it may list Services is part of the proof of identity.
 func (s *Source) refresh(ctx context.Context, session *session) error {
-	one := metav1.ListOptions{LabelSelector: s.selector.String(), Limit: 1}
-	if _, err := session.client.CoreV1().Services(metav1.NamespaceAll).List(ctx, one); err != nil {
-		return fmt.Errorf("list the exported Services: %w", err)
+	allowed, err := mayListSlices(ctx, session)
+	if err == nil && allowed == s.endpointsOnly.Load() {
+		session.end(errRightsChanged)
 	}
-	if s.endpointsOnly.Load() {
-		return nil
+	return err
+}
+
+var errRightsChanged = errors.New("what the token may do with EndpointSlices has changed")
+
+// mayListSlices asks for a slice that every cluster has.
+func mayListSlices(ctx context.Context, session *session) (bool, error) {
+	_, err := session.client.DiscoveryV1().EndpointSlices(metav1.NamespaceDefault).List(ctx, oneByName("kubernetes"))
+	if apierrors.IsForbidden(err) {
+		return false, nil
 	}
-	if _, err := session.client.DiscoveryV1().EndpointSlices(metav1.NamespaceAll).List(ctx, one); err != nil {
-		return fmt.Errorf("list their EndpointSlices: %w", err)
+	if err != nil {
+		return false, fmt.Errorf("list EndpointSlices: %w", err)
 	}
-	return nil
+	return true, nil
 }
 
 func (s *Source) reflectors(session *session) []*cache.Reflector {

@@ -22,7 +22,7 @@ const fieldManager = "xcc"
 
 // Create writes an object that is not there yet.
 func (t *Target[K]) Create(ctx context.Context, object Object) (kept K, err error) {
-	err = t.request(ctx, object, func(ctx context.Context, s *session) error {
+	err = t.request(ctx, func(ctx context.Context, s *session) error {
 		created, err := create(ctx, s, object)
 		kept = t.observe(created, err)
 		return err
@@ -32,7 +32,7 @@ func (t *Target[K]) Create(ctx context.Context, object Object) (kept K, err erro
 
 // Update writes an object over the one that has its UID and resourceVersion.
 func (t *Target[K]) Update(ctx context.Context, object Object) (kept K, err error) {
-	err = t.request(ctx, object, func(ctx context.Context, s *session) error {
+	err = t.request(ctx, func(ctx context.Context, s *session) error {
 		updated, err := update(ctx, s, object)
 		kept = t.observe(updated, err)
 		return err
@@ -42,7 +42,7 @@ func (t *Target[K]) Update(ctx context.Context, object Object) (kept K, err erro
 
 // Delete deletes the object that has the UID and resourceVersion of the one given.
 func (t *Target[K]) Delete(ctx context.Context, object Object) error {
-	return t.request(ctx, object, func(ctx context.Context, s *session) error {
+	return t.request(ctx, func(ctx context.Context, s *session) error {
 		err := remove(ctx, s, object)
 		if err == nil {
 			t.forget(object)
@@ -53,7 +53,7 @@ func (t *Target[K]) Delete(ctx context.Context, object Object) error {
 
 // Lookup reads the object of the kind and name of the one given, as of now; the zero K where there is none.
 func (t *Target[K]) Lookup(ctx context.Context, object Object) (kept K, err error) {
-	err = t.request(ctx, object, func(ctx context.Context, s *session) error {
+	err = t.request(ctx, func(ctx context.Context, s *session) error {
 		found, err := get(ctx, s, object)
 		if isAbsent(err) {
 			t.forget(object)
@@ -65,16 +65,12 @@ func (t *Target[K]) Lookup(ctx context.Context, object Object) (kept K, err erro
 	return kept, err
 }
 
-func (t *Target[K]) request(ctx context.Context, object Object, do func(context.Context, *session) error) error {
-	s, err := t.cluster.session()
+func (t *Target[K]) request(ctx context.Context, do func(context.Context, *session) error) error {
+	s, ctx, cancel, err := t.cluster.proven(ctx)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	if err := s.verify(ctx); err != nil {
-		return err
-	}
 	if err := do(ctx, s); err != nil {
 		return fmt.Errorf("cluster %s: %w", t.cluster.Name(), err)
 	}

@@ -114,7 +114,7 @@ func (m *Mirror) write(ctx context.Context, rules Rules, key Key, change Change)
 		err = m.Writer.Delete(ctx, change.Object)
 	}
 	switch {
-	case err == nil:
+	case err == nil, apierrors.IsAlreadyExists(err) && kindOf(change.Object) == KindNamespace:
 		return written, nil
 	case apierrors.IsAlreadyExists(err), apierrors.IsConflict(err), change.Operation != Create && apierrors.IsNotFound(err):
 		if _, lookErr := m.look(ctx, rules, key, change.Object); lookErr != nil {

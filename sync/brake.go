@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
@@ -23,9 +24,8 @@ const (
 
 // Ledger keeps a few values in the target, where a restarted daemon and a second one find them again.
 type Ledger interface {
-	// Load gives the values and their version; none where nothing was stored yet. ok is false where the ledger can't be
-	// used, because there is no place for it or the token may not write there.
-	Load(ctx context.Context) (values map[string]string, version string, ok bool, err error)
+	// Load gives the values and their version; none where nothing was stored yet.
+	Load(ctx context.Context) (values map[string]string, version string, err error)
 	// Store replaces the values if they still have the version, and gives the new one; it fails with a conflict if not.
 	Store(ctx context.Context, values map[string]string, version string) (string, error)
 }
@@ -118,8 +118,7 @@ func (b *Brake) admit(ctx context.Context, key Key, pointers func() int) (bool, 
 
 // reserve takes a part of the window's allowance, or trips the brake where nothing is left of it.
 func (b *Brake) reserve(ctx context.Context, pointers int) error {
-	usable, err := b.read(ctx)
-	if err != nil || b.state.tripped {
+	if err := b.read(ctx); err != nil || b.state.tripped {
 		return err
 	}
 	next := b.state
@@ -135,7 +134,7 @@ func (b *Brake) reserve(ctx context.Context, pointers int) error {
 	} else {
 		next.tripped = true
 	}
-	if err := b.write(ctx, next, usable); err != nil {
+	if err := b.write(ctx, next); err != nil {
 		return err
 	}
 	if next.tripped {
@@ -148,36 +147,40 @@ func (b *Brake) reserve(ctx context.Context, pointers int) error {
 }
 
 // read takes what the ledger holds. What somebody else wrote since begins a new wait for the window's end.
-func (b *Brake) read(ctx context.Context) (usable bool, err error) {
-	values, version, usable, err := b.Ledger.Load(ctx)
+func (b *Brake) read(ctx context.Context) error {
+	values, version, err := b.Ledger.Load(ctx)
+	if b.isUnusable(err) || err == nil && version == b.version {
+		return nil
+	}
 	if err != nil {
-		return false, fmt.Errorf("delete brake: %w", err)
-	}
-	if !usable {
-		if !b.warned {
-			b.warned = true
-			b.Log.Warn("the delete brake has no place in the target to keep its count; a restart begins a new one")
-		}
-		return false, nil
-	}
-	if version == b.version {
-		return true, nil
+		return fmt.Errorf("delete brake: %w", err)
 	}
 	if b.state, err = parseBrakeState(values); err != nil {
-		return false, err
+		return err
 	}
 	b.version, b.since, b.reserved = version, time.Now(), 0
-	return true, nil
+	return nil
 }
 
-func (b *Brake) write(ctx context.Context, next brakeState, usable bool) (err error) {
-	if usable {
-		if b.version, err = b.Ledger.Store(ctx, next.values(), b.version); err != nil {
-			return fmt.Errorf("delete brake: %w", err)
-		}
+func (b *Brake) write(ctx context.Context, next brakeState) error {
+	version, err := b.Ledger.Store(ctx, next.values(), b.version)
+	if err != nil && !b.isUnusable(err) {
+		return fmt.Errorf("delete brake: %w", err)
 	}
-	b.state, b.since = next, time.Now()
+	b.state, b.version, b.since = next, version, time.Now()
 	return nil
+}
+
+// isUnusable reports whether there is no place for the ledger, or the token may not use it. The count is then kept here.
+func (b *Brake) isUnusable(err error) bool {
+	if !apierrors.IsForbidden(err) && !apierrors.IsNotFound(err) {
+		return false
+	}
+	if !b.warned {
+		b.warned = true
+		b.Log.WithError(err).Warn("the delete brake has no place in the target to keep its count; a restart begins a new one")
+	}
+	return true
 }
 
 // release forgets a name that is not to be withdrawn any more. When that was the last one held, the cause is undone and
@@ -200,7 +203,7 @@ func (b *Brake) passed(ctx context.Context) error {
 	if b.settled {
 		return nil
 	}
-	if _, err := b.read(ctx); err != nil {
+	if err := b.read(ctx); err != nil {
 		return err
 	}
 	if err := b.settle(ctx); err != nil {
@@ -214,11 +217,10 @@ func (b *Brake) settle(ctx context.Context) error {
 	if !b.state.tripped || b.held.Len() > 0 {
 		return nil
 	}
-	usable, err := b.read(ctx)
-	if err != nil {
+	if err := b.read(ctx); err != nil {
 		return err
 	}
-	if err := b.write(ctx, brakeState{}, usable); err != nil {
+	if err := b.write(ctx, brakeState{}); err != nil {
 		return err
 	}
 	b.reserved, b.counted = 0, nil
@@ -233,7 +235,7 @@ func (b *Brake) freed(ctx context.Context) ([]Key, error) {
 	if !b.state.tripped {
 		return nil, nil
 	}
-	if _, err := b.read(ctx); err != nil || b.state.tripped {
+	if err := b.read(ctx); err != nil || b.state.tripped {
 		return nil, err
 	}
 	b.Log.Info("the delete brake is released")

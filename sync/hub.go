@@ -80,7 +80,7 @@ func (h *Hub) wait(ctx context.Context) error {
 		case <-mirror.pass.done:
 			failures += mirror.pass.failures()
 		}
-		if err := mirror.Brake.passed(ctx); err != nil && !mirror.DryRun {
+		if err := mirror.tendBrake(ctx); err != nil {
 			return err
 		}
 	}

@@ -60,7 +60,12 @@ func OriginOf(object metav1.Object) Origin {
 // IsMirrored reports whether an object carries any origin annotation, complete or not. This is the echo guard: what is
 // mirrored is never exported again, whatever labels somebody gives it.
 func IsMirrored(object metav1.Object) bool {
-	return OriginOf(object) != Origin{}
+	for _, key := range []string{AnnotationOriginCluster, AnnotationOriginName, AnnotationOriginUID} {
+		if _, found := object.GetAnnotations()[key]; found {
+			return true
+		}
+	}
+	return false
 }
 
 func (o Origin) annotations() map[string]string {

@@ -295,20 +295,29 @@ func (m *Mirror) countPointers() int {
 
 // tend looks after what no event tells of: that the brake was released from elsewhere, and that the source is silent.
 func (m *Mirror) tend(ctx context.Context) {
-	keys, err := m.Brake.freed(ctx)
-	if err == nil && m.pass.isDone() {
-		err = m.Brake.passed(ctx)
-	}
-	if err != nil {
+	if err := m.tendBrake(ctx); err != nil {
 		m.Log.WithError(err).Debug("can't look after the delete brake")
-	}
-	for _, key := range keys {
-		m.queue.AddBacklog(key)
 	}
 	stale := m.WithdrawAfter > 0 && m.Heartbeat.Silence() > m.WithdrawAfter
 	if m.stale.Swap(stale) != stale {
 		m.enqueueAll()
 	}
+}
+
+func (m *Mirror) tendBrake(ctx context.Context) error {
+	if m.DryRun {
+		return nil
+	}
+	if m.pass.isDone() {
+		if err := m.Brake.passed(ctx); err != nil {
+			return err
+		}
+	}
+	keys, err := m.Brake.freed(ctx)
+	for _, key := range keys {
+		m.queue.AddBacklog(key)
+	}
+	return err
 }
 
 func (m *Mirror) read(key Key) (Source, Target, error) {
