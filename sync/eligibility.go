@@ -160,11 +160,20 @@ func sharedFamilies(service *corev1.Service, target []corev1.IPFamily) []corev1.
 // Endpoints as long as the pointer has no Service. A Service put on top of somebody's Endpoints would send its traffic
 // to their addresses, and Kubernetes would delete them with it.
 func (r Rules) inTheWay(copies []*Copy) *Copy {
-	for _, c := range sorted(copies) {
-		if r.owns(c) {
-			continue
+	for _, c := range copies {
+		if c.Kind == KindService && !r.owns(c) {
+			return c
 		}
-		if c.Kind == KindService || c.Kind == KindEndpoints && r.liveService(copies) == nil {
+	}
+	if r.liveService(copies) == nil {
+		return r.foreignEndpoints(copies)
+	}
+	return nil
+}
+
+func (r Rules) foreignEndpoints(copies []*Copy) *Copy {
+	for _, c := range copies {
+		if c.Kind == KindEndpoints && !r.owns(c) {
 			return c
 		}
 	}

@@ -181,6 +181,10 @@ func (m *Mirror) work(ctx context.Context) bool {
 		return false
 	}
 	defer m.queue.Done(key)
+	if m.queue.ShuttingDown() {
+		// A queue that is shut down gives out what is left in it; the next start finds it again.
+		return true
+	}
 	verdict, err := m.reconcile(ctx, key)
 	if errors.Is(err, errUnsynced) {
 		// All names are added again once the watches have told all there is.
