@@ -32,6 +32,8 @@ type store[T metav1.Object] struct {
 	byService map[types.NamespacedName][]T
 	// deleted are the objects that were deleted here and of which the watch may still tell what came before.
 	deleted sets.Set[types.UID]
+	// told is the resourceVersion up to which the watch has told everything.
+	told string
 }
 
 var (
@@ -79,11 +81,14 @@ func (s *store[T]) services() []types.NamespacedName {
 	return keys
 }
 
-// observe takes the answer to a write of our own, or to a live read.
+// observe takes the answer to a write of our own, or to a live read. An answer may come after the watch has told what
+// became of the object since, its deletion even; then the watch knows better.
 func (s *store[T]) observe(object T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.put(object)
+	if s.told == "" || isOlder(s.told, object.GetResourceVersion()) {
+		s.put(object)
+	}
 }
 
 // forget takes the answer to a delete of our own, or a live read that found nothing.
@@ -100,6 +105,7 @@ func (s *store[T]) forget(name types.NamespacedName, uid types.UID) {
 func (s *store[T]) Add(object any) error {
 	kept := s.kept(object)
 	s.mu.Lock()
+	s.told = kept.GetResourceVersion()
 	before, after := s.put(kept)
 	s.mu.Unlock()
 	s.tell(before, after)
@@ -116,6 +122,7 @@ func (s *store[T]) Delete(object any) error {
 	gone := s.kept(object)
 	name := nameOf(gone)
 	s.mu.Lock()
+	s.told = gone.GetResourceVersion()
 	s.deleted.Delete(gone.GetUID())
 	stored, found := s.objects[name]
 	// An object of the same name and another UID is one that was made since.
@@ -132,7 +139,7 @@ func (s *store[T]) Delete(object any) error {
 
 // Replace implements [cache.ReflectorStore]. It takes the list for what it is, also where its versions are older than
 // those that were known.
-func (s *store[T]) Replace(list []any, _ string) error {
+func (s *store[T]) Replace(list []any, version string) error {
 	objects := make(map[types.NamespacedName]T, len(list))
 	for _, object := range list {
 		kept := s.kept(object)
@@ -160,6 +167,7 @@ func (s *store[T]) Replace(list []any, _ string) error {
 		s.insert(name, object)
 	}
 	s.deleted.Clear()
+	s.told = version
 	s.synced = true
 	s.mu.Unlock()
 	if first {

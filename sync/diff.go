@@ -79,7 +79,7 @@ func (r Rules) diff(pointer *Pointer, copies []*Copy) []Change {
 		endpoints = r.bring(pointer.Endpoints, take(KindEndpoints, pointer.Endpoints))
 	}
 	for _, id := range slices.Sorted(maps.Keys(found)) {
-		if c := found[id]; r.owns(c) {
+		if c := found[id]; r.owns(c) && c.DeletionTimestamp == nil {
 			removed = append(removed, deletion(c))
 		}
 	}
@@ -90,7 +90,8 @@ func (r Rules) death(copies []*Copy) []Change {
 	var changes []Change
 	for _, kind := range []string{KindService, KindEndpointSlice, KindEndpoints} {
 		for _, c := range sorted(copies) {
-			if c.Kind == kind && r.owns(c) {
+			// What is being deleted already waits for somebody's finalizer.
+			if c.Kind == kind && r.owns(c) && c.DeletionTimestamp == nil {
 				changes = append(changes, deletion(c))
 			}
 		}
@@ -108,7 +109,7 @@ func (r Rules) strays(copies []*Copy) []Change {
 			continue
 		}
 		for _, c := range sorted(copies) {
-			if c.Kind == KindEndpointSlice && c.Owner == service.UID && c.ManagedBy == endpointSliceController {
+			if c.Kind == KindEndpointSlice && c.Owner == service.UID && c.ManagedBy == endpointSliceController && c.DeletionTimestamp == nil {
 				changes = append(changes, deletion(c))
 			}
 		}

@@ -111,9 +111,13 @@ func limited(addresses []corev1.EndpointAddress, room int) ([]corev1.EndpointAdd
 func endpointsPorts(ports []discoveryv1.EndpointPort) []corev1.EndpointPort {
 	var all []corev1.EndpointPort
 	for _, port := range ports {
+		if port.Port == nil {
+			// A slice may leave the number to its readers; Endpoints can't.
+			continue
+		}
 		all = append(all, corev1.EndpointPort{
 			Name:        ptr.Deref(port.Name, ""),
-			Port:        ptr.Deref(port.Port, 0),
+			Port:        *port.Port,
 			Protocol:    ptr.Deref(port.Protocol, corev1.ProtocolTCP),
 			AppProtocol: port.AppProtocol,
 		})

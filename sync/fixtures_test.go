@@ -135,7 +135,7 @@ func stands[T Object](object T, uid types.UID, version string) T {
 // standing is the pointer of the source as it stands in green, and what xcc remembers of it: the objects have the UIDs
 // svc, eps and one per slice: its name.
 func standing(r Rules, source Source) []*Copy {
-	pointer := r.project(source, dualStack, nil)
+	pointer := r.project(source, Target{Network: dualStack})
 	copies := []*Copy{r.Observe(stands(pointer.Service, "svc", "11"))}
 	for _, slice := range pointer.Slices {
 		setOwner(slice, "svc")

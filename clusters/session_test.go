@@ -1,0 +1,144 @@
+package clusters
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+func TestVerifyAsksOnlyAfterAReconnect(t *testing.T) {
+	f := newFakeAPI(t, "blue")
+	c, _ := f.connected(t)
+	f.take()
+	for range 3 {
+		if uid, err := c.Verify(t.Context()); err != nil || uid != "blue" {
+			t.Fatalf("Verify = %q, %v", uid, err)
+		}
+	}
+	if requests := f.take(); len(requests) > 0 {
+		t.Errorf("a proven session asked again: %q", requests)
+	}
+}
+
+func TestAnotherClusterAfterAReconnectIsRefused(t *testing.T) {
+	f := newFakeAPI(t, "blue")
+	c, s := f.connected(t)
+	f.set(func() { f.system, f.api = "red", "api-of-red" })
+	f.server.CloseClientConnections()
+	// Whatever request comes first opens the connection to the other cluster.
+	if _, err := s.client.CoreV1().Services("shop").Get(t.Context(), "web", metav1.GetOptions{}); err == nil {
+		t.Fatal("the fake has no such Service")
+	}
+	if uid, err := c.Verify(t.Context()); err == nil || !strings.Contains(err.Error(), "another cluster") {
+		t.Errorf("Verify = %q, %v", uid, err)
+	}
+	if got := c.Identity().UID(); got != "blue" {
+		t.Errorf("the cluster is now %q", got)
+	}
+}
+
+func TestSameClusterAfterAReconnectIsProvenAgain(t *testing.T) {
+	f := newFakeAPI(t, "blue")
+	c, s := f.connected(t)
+	f.server.CloseClientConnections()
+	s.client.CoreV1().Services("shop").Get(t.Context(), "web", metav1.GetOptions{})
+	f.take()
+	if uid, err := c.Verify(t.Context()); err != nil || uid != "blue" {
+		t.Fatalf("Verify = %q, %v", uid, err)
+	}
+	if requests := f.take(); len(requests) == 0 {
+		t.Error("the identity was not proven again")
+	}
+}
+
+// kept is the least that a target keeps.
+type kept struct{ metav1.ObjectMeta }
+
+func (k *kept) Service() types.NamespacedName {
+	return types.NamespacedName{Namespace: k.Namespace, Name: k.Name}
+}
+
+func newTestTarget(c *Cluster) *Target[*kept] {
+	keep := func(object Object) *kept {
+		return &kept{metav1.ObjectMeta{
+			Namespace: object.GetNamespace(), Name: object.GetName(), UID: object.GetUID(), ResourceVersion: object.GetResourceVersion(),
+		}}
+	}
+	return NewTarget(c, labels.SelectorFromSet(labels.Set{"ours": "yes"}), keep, Notify{})
+}
+
+// TestNoWriteGoesToAnotherCluster: the connection is lost, and what answers at the address now is another cluster. A
+// write must not be the request that finds that out.
+func TestNoWriteGoesToAnotherCluster(t *testing.T) {
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: "1", ResourceVersion: "1"}}
+	tests := []struct {
+		name  string
+		write func(*testing.T, *Target[*kept]) error
+	}{
+		{"create", func(t *testing.T, target *Target[*kept]) error {
+			_, err := target.Create(t.Context(), service)
+			return err
+		}},
+		{"update", func(t *testing.T, target *Target[*kept]) error {
+			_, err := target.Update(t.Context(), service)
+			return err
+		}},
+		{"delete", func(t *testing.T, target *Target[*kept]) error { return target.Delete(t.Context(), service) }},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFakeAPI(t, "blue")
+			c, _ := f.connected(t)
+			target := newTestTarget(c)
+			f.set(func() { f.system, f.api = "red", "api-of-red" })
+			f.server.CloseClientConnections()
+			f.take()
+			if err := test.write(t, target); err == nil {
+				t.Error("no error")
+			}
+			for _, request := range f.take() {
+				if !strings.HasPrefix(request, http.MethodGet) {
+					t.Errorf("the other cluster was sent %s", request)
+				}
+			}
+		})
+	}
+}
+
+func TestLiveReadingFromAnotherClusterIsAnError(t *testing.T) {
+	f := newFakeAPI(t, "blue")
+	c, _ := f.connected(t)
+	source := c.Source(labels.Everything(), Notify{})
+	f.set(func() { f.system, f.api = "red", "api-of-red" })
+	f.server.CloseClientConnections()
+	if service, _, err := source.Live(t.Context(), types.NamespacedName{Namespace: "shop", Name: "web"}); err == nil {
+		t.Errorf("the other cluster's word for the absence of a Service was taken: %v", service)
+	}
+}
+
+func TestVersionsThatGoBackProveNoAbsence(t *testing.T) {
+	f := newFakeAPI(t, "blue")
+	c, s := f.connected(t)
+	source := c.Source(labels.Everything(), Notify{})
+	f.set(func() { f.version = "50" })
+	if err := s.identify(t.Context()); err == nil {
+		t.Error("a store that went back was not noticed")
+	}
+	if _, _, err := source.Live(t.Context(), types.NamespacedName{Namespace: "shop", Name: "web"}); err == nil {
+		// The session ends; one that follows is behind from its start.
+		next, err := c.connect(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer next.connections.CloseAll()
+		c.current.Store(next)
+		if _, _, err := source.Live(t.Context(), types.NamespacedName{Namespace: "shop", Name: "web"}); err == nil {
+			t.Error("a store that went back proved a Service absent")
+		}
+	}
+}

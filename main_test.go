@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// kubeconfig has the contexts blue and green, at whose addresses nobody listens.
+const kubeconfig = `apiVersion: v1
+kind: Config
+clusters:
+- {name: c, cluster: {server: "http://127.0.0.1:1"}}
+contexts:
+- {name: blue, context: {cluster: c, user: u}}
+- {name: green, context: {cluster: c, user: u}}
+users:
+- {name: u, user: {}}
+`
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestBadInput: what can't work ends at once with exit code 1 and one line that names the flag.
+func TestBadInput(t *testing.T) {
+	good := write(t, kubeconfig)
+	// With --once, what should have been refused and was not ends with the first connection that fails.
+	sides := []string{"--once", "--kubeconfig", good, "--context-a", "blue", "--context-b", "green"}
+	three := write(t, strings.Replace(kubeconfig, "users:", "- {name: red, context: {cluster: c, user: u}}\nusers:", 1))
+	tests := []struct {
+		name      string
+		arguments []string
+		names     []string
+	}{
+		{"no context", []string{"--kubeconfig", good}, []string{"--context-a"}},
+		{"no context of side B", []string{"--kubeconfig", good, "--context-a", "blue"}, []string{"--context-b"}},
+		{"an unknown context of side A", []string{"--kubeconfig", good, "--context-a", "red", "--context-b", "green"}, []string{"--context-a", "red", "blue, green"}},
+		{"an unknown context of side B", []string{"--kubeconfig", good, "--context-a", "blue", "--context-b", "red"}, []string{"--context-b", "red"}},
+		{"no such kubeconfig", []string{"--kubeconfig", "/nowhere", "--context-a", "blue", "--context-b", "green"}, []string{"--kubeconfig", "/nowhere"}},
+		{"no such kubeconfig of side B", append(sides, "--kubeconfig-b", "/nowhere"), []string{"--kubeconfig-b", "/nowhere"}},
+		{"a kubeconfig that is none", []string{"--kubeconfig", write(t, "{:"), "--context-a", "blue", "--context-b", "green"}, []string{"--kubeconfig"}},
+		{"devmode without a kubeconfig", []string{"--devmode", "--kubeconfig", "/nowhere"}, []string{"--kubeconfig"}},
+		{"devmode with three contexts", []string{"--devmode", "--kubeconfig", three}, []string{"--context-a", "--context-b", "blue, green, red"}},
+		{"a selector that is none", append(sides, "--selector", "a in"), []string{"--selector"}},
+		{"a selector of everything", append(sides, "--selector", ""), []string{"--selector"}},
+		{"a direction that is none", append(sides, "--direction", "up"), []string{"--direction", "a-to-b"}},
+		{"an endpoints API that is none", append(sides, "--endpoints-api", "all"), []string{"--endpoints-api", "slices"}},
+		{"no workers", append(sides, "--workers", "0"), []string{"--workers"}},
+		{"workers that are no number", append(sides, "--workers", "many"), []string{"-workers"}},
+		{"a CIDR of side A that is none", append(sides, "--allow-cidr-a", "10.0.0.0"), []string{"--allow-cidr-a"}},
+		{"a CIDR of side B with bits beyond its length", append(sides, "--allow-cidr-b", "10.0.0.1/16"), []string{"--allow-cidr-b"}},
+		{"a percentage over 100", append(sides, "--max-delete-percent", "101"), []string{"--max-delete-percent"}},
+		{"a negative percentage", append(sides, "--max-delete-percent", "-1"), []string{"--max-delete-percent"}},
+		{"a mass delete without an end", append(sides, "--allow-mass-delete", "--once=false"), []string{"--allow-mass-delete", "--once"}},
+		{"a way with the unreachable that is none", append(sides, "--on-unreachable", "panic"), []string{"--on-unreachable"}},
+		{"a duration that is none", append(sides, "--stale-after", "soon"), []string{"-stale-after"}},
+		{"a negative duration", append(sides, "--on-unreachable", "withdraw", "--stale-after", "-1m"), []string{"--stale-after"}},
+		{"a log level that is none", append(sides, "--log-level", "loud"), []string{"--log-level"}},
+		{"a log format that is none", append(sides, "--log-format", "xml"), []string{"--log-format"}},
+		{"an unknown flag", append(sides, "--nonsense"), []string{"-nonsense"}},
+		{"an argument", []string{"sync", "now"}, []string{"now"}},
+		{"an unknown command", []string{"destroy"}, []string{"destroy"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			arguments := append([]string{"xcc"}, test.arguments...)
+			if code := run(arguments, &stdout, &stderr); code != 1 {
+				t.Errorf("exit code %d", code)
+			}
+			line := stderr.String()
+			if strings.Count(line, "\n") != 1 || !strings.HasSuffix(line, "\n") || stdout.Len() > 0 {
+				t.Errorf("not one line, but %q and %q", line, stdout.String())
+			}
+			for _, part := range test.names {
+				if !strings.Contains(line, part) {
+					t.Errorf("%q does not name %s", line, part)
+				}
+			}
+		})
+	}
+}
+
+func TestDefaultCommand(t *testing.T) {
+	tests := []struct {
+		name            string
+		arguments, want []string
+	}{
+		{"nothing", []string{"xcc"}, []string{"xcc", "sync"}},
+		{"a flag", []string{"xcc", "--devmode=true"}, []string{"xcc", "sync", "--devmode=true"}},
+		{"the command itself", []string{"xcc", "sync", "--once"}, []string{"xcc", "sync", "--once"}},
+		{"another command", []string{"xcc", "diff"}, []string{"xcc", "diff"}},
+		{"help", []string{"xcc", "--help"}, []string{"xcc", "--help"}},
+		{"help in short", []string{"xcc", "-h"}, []string{"xcc", "-h"}},
+		{"the version", []string{"xcc", "--version"}, []string{"xcc", "--version"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, withDefaultCommand(test.arguments)); diff != "" {
+				t.Errorf("arguments (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestHelpAndVersionSucceed(t *testing.T) {
+	for _, flag := range []string{"--help", "-h", "--version", "-v"} {
+		var stdout, stderr bytes.Buffer
+		if code := run([]string{"xcc", flag}, &stdout, &stderr); code != 0 || stdout.Len() == 0 || stderr.Len() > 0 {
+			t.Errorf("%s: exit code %d, %q, %q", flag, code, stdout.String(), stderr.String())
+		}
+	}
+}
+
+func TestScope(t *testing.T) {
+	tests := []struct {
+		name           string
+		only, excluded []string
+		namespace      string
+		want           bool
+	}{
+		{"without limits every namespace is in scope", nil, nil, "shop", true},
+		{"one that is named is in scope", []string{"shop", "bank"}, nil, "bank", true},
+		{"one that is not named is not", []string{"shop"}, nil, "bank", false},
+		{"one that is excluded is not", nil, []string{"bank"}, "bank", false},
+		{"the others are", nil, []string{"bank"}, "shop", true},
+		{"excluded goes before named", []string{"shop"}, []string{"shop"}, "shop", false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if got := scope(test.only, test.excluded)(test.namespace); got != test.want {
+				t.Errorf("in scope: %t, want %t", got, test.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,104 @@
+package sync
+
+import (
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"pgregory.net/rapid"
+)
+
+// readyIn counts the ready addresses that the pointer has in slices, which kube-proxy reads.
+func readyIn(m *model, r Rules) int {
+	return r.ready(KindEndpointSlice, m.copies(r, web))
+}
+
+// TestMovingAddressesStayReachable: the source moves its endpoints between slices, and makes and drops slices as it does.
+func TestMovingAddressesStayReachable(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := rules()
+		endpoints := []discoveryv1.Endpoint{ready("10.0.0.1"), ready("10.0.0.2"), notReady("10.0.0.3"), ready("10.0.0.4")}
+		spread := func() Source {
+			source := sourceOf(exported(), sliceOf("web-0"), sliceOf("web-1"), sliceOf("web-2"))
+			for _, endpoint := range endpoints {
+				slice := source.Slices[rapid.IntRange(0, 2).Draw(t, "slice")]
+				slice.Endpoints = append(slice.Endpoints, endpoint)
+			}
+			return source
+		}
+		green := newModel(dualStack)
+		converge(t, green, r, dualStack, spread())
+		neverWithout(t, green, r, spread())
+	})
+}
+
+// TestReadyAddressesAreNeverAllAbsent: whatever else changes, a plan that is not made from a live reading of the source
+// passes through no state in which a pointer that had ready addresses has none. It may change from one endpoints API to
+// another in between.
+func TestReadyAddressesAreNeverAllAbsent(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r, network := drawRules(t), drawNetwork(t)
+		green := newModel(network)
+		before := r
+		before.EndpointsAPI = rapid.SampledFrom([]EndpointsAPI{r.EndpointsAPI, r.EndpointsAPI, Both, SlicesOnly, EndpointsOnly}).Draw(t, "endpoints API before")
+		converge(t, green, before, network, drawSource(t))
+		neverWithoutIn(t, green, r, network, drawSource(t))
+	})
+}
+
+func neverWithout(t *rapid.T, green *model, r Rules, source Source) {
+	t.Helper()
+	neverWithoutIn(t, green, r, dualStack, source)
+}
+
+func neverWithoutIn(t *rapid.T, green *model, r Rules, network Network, source Source) {
+	t.Helper()
+	plan := r.Plan(source, green.target(r, web, network))
+	if plan.Destroys() {
+		return
+	}
+	slicesBefore, endpointsBefore := readyIn(green, r), r.ready(KindEndpoints, green.copies(r, web))
+	err := carryOutAnd(green, plan.Changes, func(i int) {
+		slicesNow, endpointsNow := readyIn(green, r), r.ready(KindEndpoints, green.copies(r, web))
+		if slicesBefore+endpointsBefore > 0 && slicesNow+endpointsNow == 0 {
+			t.Fatalf("the pointer has no ready address after %v of %v", describe(plan.Changes[:i+1]), describe(plan.Changes))
+		}
+		if r.EndpointsAPI != EndpointsOnly && slicesBefore > 0 && slicesNow == 0 {
+			t.Fatalf("no slice has a ready address after %v of %v", describe(plan.Changes[:i+1]), describe(plan.Changes))
+		}
+	})
+	if err != nil {
+		t.Fatalf("carry out %v: %v", describe(plan.Changes), err)
+	}
+}
+
+// TestFlippedReadinessIsNoGap: one pod gets ready in the moment in which the only other one no longer is.
+func TestFlippedReadinessIsNoGap(t *testing.T) {
+	r := rules()
+	for _, order := range [][2]string{{"web-0", "web-1"}, {"web-1", "web-0"}} {
+		green := newModel(dualStack)
+		converge(t, green, r, dualStack, sourceOf(exported(), sliceOf(order[0], ready("10.0.0.1")), sliceOf(order[1], notReady("10.0.0.2"))))
+		plan := r.Plan(sourceOf(exported(), sliceOf(order[0], notReady("10.0.0.1")), sliceOf(order[1], ready("10.0.0.2"))), green.target(r, web, dualStack))
+		err := carryOutAnd(green, plan.Changes, func(i int) {
+			if readyIn(green, r) == 0 {
+				t.Errorf("no ready address after %v of %v", describe(plan.Changes[:i+1]), describe(plan.Changes))
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestEmptyPrimaryFamilyIsEmptiedFromALiveReadingOnly: Endpoints hold the primary family alone. Where that has no ready
+// address left, they are emptied, whatever the other family has.
+func TestEmptyPrimaryFamilyIsEmptiedFromALiveReadingOnly(t *testing.T) {
+	r := rules(func(r *Rules) { r.EndpointsAPI = EndpointsOnly })
+	both := families(corev1.IPv4Protocol, corev1.IPv6Protocol)
+	green := newModel(dualStack)
+	converge(t, green, r, dualStack, sourceOf(exported(both), sliceOf("web-0", ready("10.0.0.1")), sliceOf6("web-1", ready("fd00:1::1"))))
+	plan := r.Plan(sourceOf(exported(both), sliceOf("web-0", notReady("10.0.0.1")), sliceOf6("web-1", ready("fd00:1::1"))), green.target(r, web, dualStack))
+	if !plan.Destroys() {
+		t.Errorf("%v takes the last ready address out of the Endpoints, and would be carried out without a live reading", describe(plan.Changes))
+	}
+}
