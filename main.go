@@ -232,7 +232,9 @@ func wire(c *cli.Context, a, b *clusters.Cluster, log logrus.FieldLogger) (*sync
 	switch c.String("on-unreachable") {
 	case "keep":
 	case "withdraw":
-		withdrawAfter = max(c.Duration("stale-after"), time.Second)
+		if withdrawAfter = c.Duration("stale-after"); withdrawAfter < time.Second {
+			return nil, fmt.Errorf("--stale-after: %s is too short; give at least a second", withdrawAfter)
+		}
 	default:
 		return nil, fmt.Errorf("--on-unreachable: %q is neither keep nor withdraw", c.String("on-unreachable"))
 	}
@@ -311,16 +313,17 @@ func scope(only, excluded []string) func(namespace string) bool {
 // sides gives the two clusters that the flags name.
 func sides(c *cli.Context) (a, b clusters.Options, err error) {
 	side := func(letter string) clusters.Options {
-		kubeconfig := c.String("kubeconfig-" + letter)
-		if kubeconfig == "" {
-			kubeconfig = c.String("kubeconfig")
+		flag := "kubeconfig-" + letter
+		if c.String(flag) == "" {
+			flag = "kubeconfig"
 		}
 		return clusters.Options{
-			Kubeconfig: kubeconfig,
-			Context:    c.String("context-" + letter),
-			Name:       c.String("name-" + letter),
-			Flag:       "--context-" + letter,
-			UserAgent:  "xcc/" + version(),
+			Kubeconfig:     c.String(flag),
+			Context:        c.String("context-" + letter),
+			Name:           c.String("name-" + letter),
+			KubeconfigFlag: "--" + flag,
+			Flag:           "--context-" + letter,
+			UserAgent:      "xcc/" + version(),
 		}
 	}
 	a, b = side("a"), side("b")

@@ -16,6 +16,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 )
 
@@ -119,7 +120,7 @@ func (c *Cluster) runSession(ctx context.Context, once bool) error {
 	if err != nil {
 		return fmt.Errorf("%s: context %s: %w", c.options.Flag, c.options.Context, err)
 	}
-	defer s.connections.CloseAll()
+	defer s.close()
 	for _, view := range c.views {
 		if err := view.prepare(ctx, s); err != nil {
 			return err
@@ -229,18 +230,18 @@ func (c *Cluster) session() (*session, error) {
 	return nil, fmt.Errorf("cluster %s: not connected", c.Name())
 }
 
-// proven gives the session for one request, after a proof of the cluster's identity, and bounds the request's time.
-func (c *Cluster) proven(ctx context.Context) (*session, context.Context, context.CancelFunc, error) {
+// request makes a request that reaches this cluster or none, within requestTimeout.
+func (c *Cluster) request(ctx context.Context, do func(context.Context, kubernetes.Interface) error) error {
 	s, err := c.session()
 	if err != nil {
-		return nil, nil, nil, err
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	if err := s.verify(ctx); err != nil {
-		cancel()
-		return nil, nil, nil, fmt.Errorf("cluster %s: %w", c.Name(), err)
+	defer cancel()
+	if err := s.gate.do(ctx, func(client kubernetes.Interface) error { return do(ctx, client) }); err != nil {
+		return fmt.Errorf("cluster %s: %w", c.Name(), err)
 	}
-	return s, ctx, cancel, nil
+	return nil
 }
 
 // report logs a change between well and not well, and each new problem once.

@@ -21,12 +21,12 @@ import (
 type Options struct {
 	// Kubeconfig is the file to read; empty for the standard loading rules (KUBECONFIG, then ~/.kube/config).
 	Kubeconfig string
-	// Context is the context of that file; empty for its current one.
+	// Context is the context of that file.
 	Context string
 	// Name is the display name; empty for the context's.
 	Name string
-	// Flag is the flag that Context came from. Errors name it.
-	Flag string
+	// KubeconfigFlag and Flag are the flags that Kubeconfig and Context came from. Errors name them.
+	KubeconfigFlag, Flag string
 	// UserAgent is sent with each request.
 	UserAgent string
 }
@@ -57,7 +57,7 @@ func (o Options) load() (*rest.Config, clientcmdapi.Config, error) {
 	loader := o.loader()
 	raw, err := loader.RawConfig()
 	if err != nil {
-		return nil, raw, fmt.Errorf("read the kubeconfig: %w", err)
+		return nil, raw, fmt.Errorf("%s: read the kubeconfig: %w", o.KubeconfigFlag, err)
 	}
 	if _, found := raw.Contexts[o.Context]; !found {
 		return nil, raw, fmt.Errorf("%s: the kubeconfig has no context %q; it has %s", o.Flag, o.Context,

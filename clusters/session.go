@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -19,12 +20,15 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// session is a client made from one state of the kubeconfig, and what was proven of the cluster at its other end.
+// session is a pair of clients made from one state of the kubeconfig, and what was proven of the cluster at their other end.
 type session struct {
-	cluster     *Cluster
+	cluster *Cluster
+	config  clientcmdapi.Config
+	// client reads and watches. What it read is believed if its connections were proven since.
 	client      kubernetes.Interface
-	config      clientcmdapi.Config
 	connections *connections
+	// gate is for requests that must not reach another cluster: all writes, and the reads that belong to them.
+	gate *gate
 
 	watches sync.Map // of resource to the error that its watch met last
 
@@ -44,20 +48,36 @@ func (c *Cluster) connect(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	connections := newConnections()
-	restConfig.Dial = connections.dial
-	restConfig.Wrap(func(next http.RoundTripper) http.RoundTripper { return boundRetryAfter{next} })
-	client, err := kubernetes.NewForConfig(restConfig)
-	if err != nil {
-		return nil, fmt.Errorf("%s: context %q: %w", c.options.Flag, c.options.Context, err)
-	}
-	s := &session{cluster: c, client: client, config: config, connections: connections, ended: make(chan error, 1)}
+	s := &session{cluster: c, config: config, connections: newConnections(), ended: make(chan error, 1)}
+	s.gate = &gate{connections: newConnections(), prove: s.admit}
 	s.proven.Store(-1)
+	if s.client, err = c.newClient(restConfig, s.connections.dial); err != nil {
+		return nil, err
+	}
+	if s.gate.client, err = c.newClient(restConfig, s.gate.dial); err != nil {
+		return nil, err
+	}
 	if err := s.verify(ctx); err != nil {
-		connections.CloseAll()
+		s.close()
 		return nil, err
 	}
 	return s, nil
+}
+
+func (c *Cluster) newClient(config *rest.Config, dial func(context.Context, string, string) (net.Conn, error)) (kubernetes.Interface, error) {
+	config = rest.CopyConfig(config)
+	config.Dial = dial
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return boundRetryAfter{next} })
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("%s: context %q: %w", c.options.Flag, c.options.Context, err)
+	}
+	return client, nil
+}
+
+func (s *session) close() {
+	s.connections.CloseAll()
+	s.gate.connections.CloseAll()
 }
 
 // verify proves the identity, if a connection was opened since that was last done.
@@ -67,12 +87,15 @@ func (s *session) verify(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for !s.isProven() {
+	for range maxProofs {
+		if s.isProven() {
+			return nil
+		}
 		if err := s.proveIdentity(ctx); err != nil {
 			return err
 		}
 	}
-	return nil
+	return fmt.Errorf("%w: it is lost as soon as it is made", errUnproven)
 }
 
 func (s *session) isProven() bool {
@@ -89,13 +112,22 @@ func (s *session) identify(ctx context.Context) error {
 // proveIdentity asks who is at the other end. The answer holds for the connections that were open before the question:
 // one that the question itself opened is proven by the next.
 func (s *session) proveIdentity(ctx context.Context) error {
+	opened := s.connections.opened.Load()
+	if err := s.admit(ctx, s.client); err != nil {
+		return err
+	}
+	s.proven.Store(opened)
+	return nil
+}
+
+// admit asks who is at the other end of a client, and ends the session if that is not who it was.
+func (s *session) admit(ctx context.Context, client kubernetes.Interface) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	opened := s.connections.opened.Load()
-	found, version, err := identify(ctx, s.client)
+	found, version, err := identify(ctx, client)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		// The connection may be half-open, and whoever waits on it would wait for ever.
-		s.connections.CloseAll()
+		s.close()
 	}
 	if err != nil {
 		return err
@@ -111,7 +143,6 @@ func (s *session) proveIdentity(ctx context.Context) error {
 		return errBehind
 	}
 	s.behind.Store(behind)
-	s.proven.Store(opened)
 	return nil
 }
 

@@ -96,11 +96,15 @@ func (s *Source) Exported(key types.NamespacedName) (*corev1.Service, []*discove
 // Live reads the same from the API server: a get and a list without resourceVersion are answered as of now, from a quorum.
 // It fails unless the whole reading came over connections to the very cluster that it always was.
 func (s *Source) Live(ctx context.Context, key types.NamespacedName) (*corev1.Service, []*discoveryv1.EndpointSlice, error) {
-	session, ctx, cancel, err := s.cluster.proven(ctx)
+	session, err := s.cluster.session()
 	if err != nil {
 		return nil, nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	if err := session.verify(ctx); err != nil {
+		return nil, nil, fmt.Errorf("cluster %s: %w", s.cluster.Name(), err)
+	}
 	service, slices, err := s.read(ctx, session, key)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cluster %s: service %s: %w", s.cluster.Name(), key, err)

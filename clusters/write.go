@@ -9,6 +9,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/ptr"
 )
 
@@ -22,8 +23,8 @@ const fieldManager = "xcc"
 
 // Create writes an object that is not there yet.
 func (t *Target[K]) Create(ctx context.Context, object Object) (kept K, err error) {
-	err = t.request(ctx, func(ctx context.Context, s *session) error {
-		created, err := create(ctx, s, object)
+	err = t.cluster.request(ctx, func(ctx context.Context, client kubernetes.Interface) error {
+		created, err := create(ctx, client, object)
 		kept = t.observe(created, err)
 		return err
 	})
@@ -32,8 +33,8 @@ func (t *Target[K]) Create(ctx context.Context, object Object) (kept K, err erro
 
 // Update writes an object over the one that has its UID and resourceVersion.
 func (t *Target[K]) Update(ctx context.Context, object Object) (kept K, err error) {
-	err = t.request(ctx, func(ctx context.Context, s *session) error {
-		updated, err := update(ctx, s, object)
+	err = t.cluster.request(ctx, func(ctx context.Context, client kubernetes.Interface) error {
+		updated, err := update(ctx, client, object)
 		kept = t.observe(updated, err)
 		return err
 	})
@@ -42,8 +43,8 @@ func (t *Target[K]) Update(ctx context.Context, object Object) (kept K, err erro
 
 // Delete deletes the object that has the UID and resourceVersion of the one given.
 func (t *Target[K]) Delete(ctx context.Context, object Object) error {
-	return t.request(ctx, func(ctx context.Context, s *session) error {
-		err := remove(ctx, s, object)
+	return t.cluster.request(ctx, func(ctx context.Context, client kubernetes.Interface) error {
+		err := remove(ctx, client, object)
 		if err == nil {
 			t.forget(object)
 		}
@@ -53,8 +54,8 @@ func (t *Target[K]) Delete(ctx context.Context, object Object) error {
 
 // Lookup reads the object of the kind and name of the one given, as of now; the zero K where there is none.
 func (t *Target[K]) Lookup(ctx context.Context, object Object) (kept K, err error) {
-	err = t.request(ctx, func(ctx context.Context, s *session) error {
-		found, err := get(ctx, s, object)
+	err = t.cluster.request(ctx, func(ctx context.Context, client kubernetes.Interface) error {
+		found, err := get(ctx, client, object)
 		if isAbsent(err) {
 			t.forget(object)
 			return nil
@@ -63,18 +64,6 @@ func (t *Target[K]) Lookup(ctx context.Context, object Object) (kept K, err erro
 		return err
 	})
 	return kept, err
-}
-
-func (t *Target[K]) request(ctx context.Context, do func(context.Context, *session) error) error {
-	s, ctx, cancel, err := t.cluster.proven(ctx)
-	if err != nil {
-		return err
-	}
-	defer cancel()
-	if err := do(ctx, s); err != nil {
-		return fmt.Errorf("cluster %s: %w", t.cluster.Name(), err)
-	}
-	return nil
 }
 
 // observe puts an answer into the view, where it belongs there. Namespaces are left to their watch.
@@ -113,59 +102,59 @@ func (t *Target[K]) storeOf(object Object) *store[K] {
 	return nil
 }
 
-func create(ctx context.Context, s *session, object Object) (Object, error) {
+func create(ctx context.Context, client kubernetes.Interface, object Object) (Object, error) {
 	options := metav1.CreateOptions{FieldManager: fieldManager}
 	switch object := object.(type) {
 	case *corev1.Namespace:
-		return s.client.CoreV1().Namespaces().Create(ctx, object, options)
+		return client.CoreV1().Namespaces().Create(ctx, object, options)
 	case *corev1.Service:
-		return s.client.CoreV1().Services(object.Namespace).Create(ctx, object, options)
+		return client.CoreV1().Services(object.Namespace).Create(ctx, object, options)
 	case *discoveryv1.EndpointSlice:
-		return s.client.DiscoveryV1().EndpointSlices(object.Namespace).Create(ctx, object, options)
+		return client.DiscoveryV1().EndpointSlices(object.Namespace).Create(ctx, object, options)
 	case *corev1.Endpoints:
-		return s.client.CoreV1().Endpoints(object.Namespace).Create(ctx, object, options)
+		return client.CoreV1().Endpoints(object.Namespace).Create(ctx, object, options)
 	}
 	return nil, unknownKind(object)
 }
 
-func update(ctx context.Context, s *session, object Object) (Object, error) {
+func update(ctx context.Context, client kubernetes.Interface, object Object) (Object, error) {
 	options := metav1.UpdateOptions{FieldManager: fieldManager}
 	switch object := object.(type) {
 	case *corev1.Service:
-		return s.client.CoreV1().Services(object.Namespace).Update(ctx, object, options)
+		return client.CoreV1().Services(object.Namespace).Update(ctx, object, options)
 	case *discoveryv1.EndpointSlice:
-		return s.client.DiscoveryV1().EndpointSlices(object.Namespace).Update(ctx, object, options)
+		return client.DiscoveryV1().EndpointSlices(object.Namespace).Update(ctx, object, options)
 	case *corev1.Endpoints:
-		return s.client.CoreV1().Endpoints(object.Namespace).Update(ctx, object, options)
+		return client.CoreV1().Endpoints(object.Namespace).Update(ctx, object, options)
 	}
 	return nil, unknownKind(object)
 }
 
-func get(ctx context.Context, s *session, object Object) (Object, error) {
+func get(ctx context.Context, client kubernetes.Interface, object Object) (Object, error) {
 	options := metav1.GetOptions{}
 	switch object.(type) {
 	case *corev1.Service:
-		return s.client.CoreV1().Services(object.GetNamespace()).Get(ctx, object.GetName(), options)
+		return client.CoreV1().Services(object.GetNamespace()).Get(ctx, object.GetName(), options)
 	case *discoveryv1.EndpointSlice:
-		return s.client.DiscoveryV1().EndpointSlices(object.GetNamespace()).Get(ctx, object.GetName(), options)
+		return client.DiscoveryV1().EndpointSlices(object.GetNamespace()).Get(ctx, object.GetName(), options)
 	case *corev1.Endpoints:
-		return s.client.CoreV1().Endpoints(object.GetNamespace()).Get(ctx, object.GetName(), options)
+		return client.CoreV1().Endpoints(object.GetNamespace()).Get(ctx, object.GetName(), options)
 	}
 	return nil, unknownKind(object)
 }
 
-func remove(ctx context.Context, s *session, object Object) error {
+func remove(ctx context.Context, client kubernetes.Interface, object Object) error {
 	options := metav1.DeleteOptions{
 		Preconditions:     &metav1.Preconditions{UID: ptr.To(object.GetUID()), ResourceVersion: ptr.To(object.GetResourceVersion())},
 		PropagationPolicy: ptr.To(metav1.DeletePropagationBackground),
 	}
 	switch object.(type) {
 	case *corev1.Service:
-		return s.client.CoreV1().Services(object.GetNamespace()).Delete(ctx, object.GetName(), options)
+		return client.CoreV1().Services(object.GetNamespace()).Delete(ctx, object.GetName(), options)
 	case *discoveryv1.EndpointSlice:
-		return s.client.DiscoveryV1().EndpointSlices(object.GetNamespace()).Delete(ctx, object.GetName(), options)
+		return client.DiscoveryV1().EndpointSlices(object.GetNamespace()).Delete(ctx, object.GetName(), options)
 	case *corev1.Endpoints:
-		return s.client.CoreV1().Endpoints(object.GetNamespace()).Delete(ctx, object.GetName(), options)
+		return client.CoreV1().Endpoints(object.GetNamespace()).Delete(ctx, object.GetName(), options)
 	}
 	return unknownKind(object)
 }

@@ -29,9 +29,14 @@ func (m *Mirror) apply(ctx context.Context, rules Rules, key Key, plan Plan) err
 		return nil
 	}
 	var owner types.UID
-	for done, rest := 0, plan.Changes; len(rest) > 0; {
+	done, rest := 0, plan.Changes
+	defer func() {
+		if done > 0 {
+			log.Info(summary(plan.Changes[:done]))
+		}
+	}()
+	for len(rest) > 0 {
 		if m.queue.ShuttingDown() && done > 0 {
-			log.Infof("stopped after: %s", summary(plan.Changes[:done]))
 			return nil
 		}
 		batch := rest[:batchLength(rest)]
@@ -47,7 +52,6 @@ func (m *Mirror) apply(ctx context.Context, rules Rules, key Key, plan Plan) err
 		}
 		done, rest = done+len(batch), rest[len(batch):]
 	}
-	log.Info(summary(plan.Changes))
 	return nil
 }
 
@@ -95,11 +99,11 @@ func (m *Mirror) write(ctx context.Context, rules Rules, key Key, change Change)
 	}
 	if isBirth(change) {
 		endpoints := &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
-		foreign, err := m.look(ctx, rules, key, endpoints)
+		found, err := m.look(ctx, rules, key, endpoints)
 		if err != nil {
 			return nil, fmt.Errorf("look for Endpoints before %s: %w", change, err)
 		}
-		if foreign {
+		if found != nil && !rules.owns(found) {
 			return nil, errStale
 		}
 	}
@@ -117,8 +121,13 @@ func (m *Mirror) write(ctx context.Context, rules Rules, key Key, change Change)
 	case err == nil, apierrors.IsAlreadyExists(err) && kindOf(change.Object) == KindNamespace:
 		return written, nil
 	case apierrors.IsAlreadyExists(err), apierrors.IsConflict(err), change.Operation != Create && apierrors.IsNotFound(err):
-		if _, lookErr := m.look(ctx, rules, key, change.Object); lookErr != nil {
+		found, lookErr := m.look(ctx, rules, key, change.Object)
+		if lookErr != nil {
 			return nil, fmt.Errorf("%s: %w", change, lookErr)
+		}
+		if found == nil && change.Operation == Delete {
+			// Kubernetes deletes the Endpoints of a Service with it, as a rule before xcc does.
+			return nil, nil
 		}
 		return nil, errStale
 	}
@@ -146,20 +155,17 @@ func isBirth(change Change) bool {
 	return isService && change.Operation == Create
 }
 
-// look reads an object from the target. What is not ours is remembered as being in the way of the name. It reports
-// whether there is such an object.
-func (m *Mirror) look(ctx context.Context, rules Rules, key Key, object Object) (bool, error) {
+// look reads an object from the target; nil where there is none. What is not ours is remembered as being in the way of the
+// name.
+func (m *Mirror) look(ctx context.Context, rules Rules, key Key, object Object) (*Copy, error) {
 	c, err := m.Writer.Lookup(ctx, object)
-	if err != nil {
-		return false, err
+	if err != nil || c == nil || rules.owns(c) {
+		return c, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if c == nil || rules.owns(c) {
-		return false, nil
-	}
 	m.foreign[key] = append(m.foreign[key], c)
-	return true, nil
+	return c, nil
 }
 
 // refreshForeign looks again at the objects that were in the way of a name.

@@ -43,7 +43,8 @@ type Copy struct {
 	Ready, Total int
 	// Content is the fingerprint of what xcc decides in it.
 	Content Fingerprint
-	// ForeignLabels and ForeignAnnotations are what others put there. They are kept when the object is written.
+	// ForeignLabels and ForeignAnnotations are what others put on a Service. They are kept when it is written; slices and
+	// Endpoints are xcc's alone, and what a controller left on them goes.
 	ForeignLabels      map[string]string
 	ForeignAnnotations map[string]string
 }
@@ -78,13 +79,11 @@ func (r Rules) Observe(object Object) *Copy {
 			Namespace: object.GetNamespace(), Name: object.GetName(), UID: object.GetUID(), ResourceVersion: object.GetResourceVersion(),
 			DeletionTimestamp: object.GetDeletionTimestamp(), Finalizers: object.GetFinalizers(),
 		},
-		Kind:               kindOf(object),
-		Follower:           object.GetLabels()[LabelExport] == Follower,
-		Origin:             OriginOf(object),
-		ManagedBy:          object.GetLabels()[discoveryv1.LabelManagedBy],
-		Content:            r.fingerprint(object),
-		ForeignLabels:      without(object.GetLabels(), r.ownedLabels()),
-		ForeignAnnotations: without(object.GetAnnotations(), r.ownedAnnotations()),
+		Kind:      kindOf(object),
+		Follower:  object.GetLabels()[LabelExport] == Follower,
+		Origin:    OriginOf(object),
+		ManagedBy: object.GetLabels()[discoveryv1.LabelManagedBy],
+		Content:   r.fingerprint(object),
 	}
 	if owner := metav1.GetControllerOfNoCopy(object); owner != nil && owner.Kind == KindService {
 		c.Owner = owner.UID
@@ -92,6 +91,8 @@ func (r Rules) Observe(object Object) *Copy {
 	switch object := object.(type) {
 	case *corev1.Service:
 		c.Headless = isHeadless(object)
+		c.ForeignLabels = without(object.Labels, r.ownedLabels())
+		c.ForeignAnnotations = without(object.Annotations, r.ownedAnnotations())
 		if len(object.Spec.IPFamilies) > 0 {
 			c.Family = object.Spec.IPFamilies[0]
 		}

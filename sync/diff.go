@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 )
 
 // Operation is what a [Change] does.
@@ -38,8 +39,8 @@ func (c Change) String() string {
 // list is safe to stop after:
 //
 //	birth    Service, then slices, then Endpoints (Kubernetes deletes Endpoints that have no Service)
-//	change   slices are created and grow before others shrink, and what is too much goes last, so an address that moves
-//	         is never absent
+//	change   slices are created and gain ready addresses before others lose some, and what is too much goes last, so an
+//	         address that moves is never absent
 //	rebirth  a Service whose shape can't be changed is deleted and created, then as in birth
 //	death    Service, then the rest
 //
@@ -58,23 +59,26 @@ func (r Rules) diff(pointer *Pointer, copies []*Copy) []Change {
 		delete(found, id)
 		return c
 	}
-	var services, created, grown, shrunk, endpoints, removed []Change
+	var services, created, updated, endpoints, removed []Change
 	if c := take(KindService, pointer.Service); c != nil && r.owns(c) && reborn(pointer.Service, c) {
 		services = append(services, deletion(c), Change{Create, pointer.Service})
 	} else {
 		services = append(services, r.bring(pointer.Service, c)...)
 	}
+	gains := map[string]int{}
 	for _, slice := range pointer.Slices {
 		c := take(KindEndpointSlice, slice)
-		switch changes := r.bringContent(slice, pointer.contents[slice.Name], c); {
-		case c == nil:
+		changes := r.bringContent(slice, pointer.contents[slice.Name], c)
+		if c == nil {
 			created = append(created, changes...)
-		case readyAddresses(slice) >= c.Ready && allAddresses(slice) >= c.Total:
-			grown = append(grown, changes...)
-		default:
-			shrunk = append(shrunk, changes...)
+			continue
 		}
+		gains[slice.Name] = readyAddresses(slice) - c.Ready
+		updated = append(updated, changes...)
 	}
+	slices.SortStableFunc(updated, func(a, b Change) int {
+		return cmp.Compare(gains[b.Object.GetName()], gains[a.Object.GetName()])
+	})
 	if pointer.Endpoints != nil {
 		endpoints = r.bring(pointer.Endpoints, take(KindEndpoints, pointer.Endpoints))
 	}
@@ -83,7 +87,7 @@ func (r Rules) diff(pointer *Pointer, copies []*Copy) []Change {
 			removed = append(removed, deletion(c))
 		}
 	}
-	return slices.Concat(services, created, grown, shrunk, endpoints, removed, r.strays(copies))
+	return slices.Concat(services, created, updated, endpoints, removed, r.strays(copies))
 }
 
 func (r Rules) death(copies []*Copy) []Change {
@@ -163,6 +167,18 @@ func shallowCopy(object Object) Object {
 // family are kept by the API server whatever a PUT says.
 func reborn(service *corev1.Service, c *Copy) bool {
 	return c.Headless != isHeadless(service) || c.Family != "" && c.Family != service.Spec.IPFamilies[0]
+}
+
+// giveShape gives the Service the shape of the one that stands.
+func giveShape(service *corev1.Service, c *Copy) {
+	service.Spec.ClusterIP = ""
+	if c.Headless {
+		service.Spec.ClusterIP = corev1.ClusterIPNone
+	}
+	if c.Family != "" && c.Family != service.Spec.IPFamilies[0] {
+		service.Spec.IPFamilies = []corev1.IPFamily{c.Family}
+		service.Spec.IPFamilyPolicy = ptr.To(corev1.IPFamilyPolicySingleStack)
+	}
 }
 
 func deletion(c *Copy) Change {

@@ -51,12 +51,6 @@ func (r Rules) Plan(source Source, target Target) Plan {
 		return plan
 	}
 	pointer := r.project(source, target)
-	if live := r.liveService(target.Copies); live != nil && reborn(pointer.Service, live) {
-		if c := r.foreignEndpoints(target.Copies); c != nil {
-			// To make the Service anew would first delete it, and Kubernetes would delete somebody's Endpoints with it.
-			return Plan{Verdict: r.conflict(c)}
-		}
-	}
 	plan := Plan{Pointer: &pointer, Verdict: verdict}
 	if endpointsUnknown(source) {
 		// The Service alone is brought up to date: what its endpoints are is not known, and unknown is not none.

@@ -39,12 +39,19 @@ func (r Rules) project(source Source, target Target) Pointer {
 	live := r.liveService(target.Copies)
 	pointer := Pointer{Service: r.projectService(source.Service, families), contents: map[string]Fingerprint{}}
 	var owner types.UID
+	if live != nil && reborn(pointer.Service, live) && r.foreignEndpoints(target.Copies) != nil {
+		// To make the Service anew would first delete it, and Kubernetes would delete somebody's Endpoints with it.
+		giveShape(pointer.Service, live)
+	}
 	if live != nil && !reborn(pointer.Service, live) {
 		owner = live.UID
 	}
 	for _, projected := range r.projectSlices(source, target, owner) {
-		pointer.Denied += projected.denied
-		if !slices.Contains(families, corev1.IPFamily(projected.slice.AddressType)) {
+		wanted := slices.Contains(families, corev1.IPFamily(projected.slice.AddressType))
+		if wanted || projected.slice.AddressType == discoveryv1.AddressTypeFQDN {
+			pointer.Denied += projected.denied
+		}
+		if !wanted {
 			continue
 		}
 		pointer.Slices = append(pointer.Slices, projected.slice)

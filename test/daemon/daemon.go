@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -94,6 +95,10 @@ func create(ctx context.Context, client kubernetes.Interface, object runtime.Obj
 		_, err = client.RbacV1().Roles(object.Namespace).Create(ctx, object, options)
 	case *rbacv1.RoleBinding:
 		_, err = client.RbacV1().RoleBindings(object.Namespace).Create(ctx, object, options)
+	case *admissionregistrationv1.ValidatingAdmissionPolicy:
+		_, err = client.AdmissionregistrationV1().ValidatingAdmissionPolicies().Create(ctx, object, options)
+	case *admissionregistrationv1.ValidatingAdmissionPolicyBinding:
+		_, err = client.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings().Create(ctx, object, options)
 	default:
 		err = errors.New("not a kind that the tests know")
 	}
@@ -120,11 +125,12 @@ type Daemon struct {
 	log     lockedBuffer
 }
 
-// Start starts xcc. The process ends with the test's own, at the latest when ctx does.
+// Start starts xcc. The process ends when ctx does, at the latest.
 func Start(ctx context.Context, options Options) (*Daemon, error) {
 	d := &Daemon{exited: make(chan struct{})}
 	d.command = exec.CommandContext(ctx, options.Binary, options.Arguments...)
-	d.command.Env = options.Environment
+	// A nil environment would be that of the test.
+	d.command.Env = append([]string{}, options.Environment...)
 	d.command.Stdout, d.command.Stderr = &d.log, &d.log
 	if options.Log != nil {
 		d.command.Stderr = io.MultiWriter(&d.log, options.Log)
