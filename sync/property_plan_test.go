@@ -33,6 +33,11 @@ func converge(t failer, green *model, r Rules, network Network, source Source) P
 	for range maxPlans {
 		plan := r.Plan(source, green.target(r, web, network))
 		if len(plan.Changes) == 0 {
+			// Kubernetes ends what it had begun, also where there is nothing to write.
+			green.collect()
+			plan = r.Plan(source, green.target(r, web, network))
+		}
+		if len(plan.Changes) == 0 {
 			return plan
 		}
 		if err := carryOut(green, plan.Changes); err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) && !apierrors.IsAlreadyExists(err) {

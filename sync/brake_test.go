@@ -1,0 +1,195 @@
+package sync
+
+import (
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
+)
+
+func newBrake(ledger *fakeLedger, percent int) *Brake {
+	logger, _ := logtest.NewNullLogger()
+	return &Brake{Percent: percent, Ledger: ledger, Log: logger}
+}
+
+// admitted lets a brake decide on so many names, and counts those that it admits.
+func admitted(t *testing.T, b *Brake, first, count, pointers int) int {
+	t.Helper()
+	total := 0
+	for i := range count {
+		ok, err := b.admit(t.Context(), keyOf(fmt.Sprintf("web-%d", first+i)), func() int { return pointers })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok {
+			total++
+		}
+	}
+	return total
+}
+
+func TestBrakeAllowance(t *testing.T) {
+	tests := []struct {
+		name                     string
+		percent, pointers, asked int
+		want                     int
+	}{
+		{"ten go whatever the percentage is", 50, 10, 10, 10},
+		{"ten go also at no percent", 0, 1000, 20, 10},
+		{"half of a hundred go, and no more", 50, 100, 100, 50},
+		{"all go at a hundred percent", 100, 300, 300, 300},
+		{"an allowance that no part divides is used up to the last", 50, 77, 77, 38},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			b := newBrake(&fakeLedger{}, test.percent)
+			if got := admitted(t, b, 0, test.asked, test.pointers); got != test.want {
+				t.Errorf("%d of %d were admitted, want %d", got, test.asked, test.want)
+			}
+			if tripped, held := b.Tripped(); tripped != (test.want < test.asked) || held != test.asked-test.want {
+				t.Errorf("tripped: %t, with %d held", tripped, held)
+			}
+		})
+	}
+}
+
+func TestRestartGetsNoOtherAllowance(t *testing.T) {
+	ledger := &fakeLedger{}
+	total := 0
+	for restart := range 20 {
+		total += admitted(t, newBrake(ledger, 50), restart*10, 10, 100-total)
+	}
+	if total > 50 {
+		t.Errorf("%d of 100 were withdrawn over 20 restarts", total)
+	}
+}
+
+func TestTwoDaemonsShareOneAllowance(t *testing.T) {
+	ledger := &fakeLedger{}
+	one, other := newBrake(ledger, 50), newBrake(ledger, 50)
+	total := 0
+	for i := range 100 {
+		total += admitted(t, one, 2*i, 1, 100) + admitted(t, other, 2*i+1, 1, 100)
+	}
+	if total > 50 {
+		t.Errorf("both together withdrew %d of 100", total)
+	}
+}
+
+func TestNameThatComesBackCountsOnce(t *testing.T) {
+	b := newBrake(&fakeLedger{}, 50)
+	for range 50 {
+		if got := admitted(t, b, 0, 1, 20); got != 1 {
+			t.Fatal("a flapping Service tripped the brake")
+		}
+	}
+}
+
+func TestTrippedBrakeStaysTrippedWhateverTimePasses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBrake(&fakeLedger{}, 50)
+		admitted(t, b, 0, 20, 20)
+		time.Sleep(100 * brakeWindow)
+		if got := admitted(t, b, 0, 20, 20); got > 0 {
+			t.Errorf("%d were admitted after a long time", got)
+		}
+	})
+}
+
+func TestWindowEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBrake(&fakeLedger{}, 50)
+		if got := admitted(t, b, 0, 10, 20); got != 10 {
+			t.Fatalf("%d were admitted, want 10", got)
+		}
+		time.Sleep(brakeWindow + time.Second)
+		if got := admitted(t, b, 10, 10, 20); got != 10 {
+			t.Errorf("%d were admitted in another window, want 10", got)
+		}
+	})
+}
+
+func TestRestartDoesNotEndTheWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ledger := &fakeLedger{}
+		admitted(t, newBrake(ledger, 50), 0, 10, 20)
+		// The clock of another host may say anything: a window ends when this daemon has waited for it.
+		time.Sleep(10 * brakeWindow)
+		restarted := newBrake(ledger, 50)
+		if got := admitted(t, restarted, 10, 1, 20); got != 0 {
+			t.Errorf("a restarted daemon took the ledger for old")
+		}
+	})
+}
+
+func TestBrakeIsReleased(t *testing.T) {
+	t.Run("when the cause is undone", func(t *testing.T) {
+		ledger := &fakeLedger{}
+		b := newBrake(ledger, 50)
+		admitted(t, b, 0, 12, 12)
+		for i := range 12 {
+			if err := b.release(t.Context(), keyOf(fmt.Sprintf("web-%d", i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if tripped, _ := b.Tripped(); tripped || ledger.values["tripped"] != "false" {
+			t.Errorf("it still holds; the ledger says %v", ledger.values)
+		}
+	})
+	t.Run("not while one name is still held", func(t *testing.T) {
+		b := newBrake(&fakeLedger{}, 50)
+		admitted(t, b, 0, 12, 12)
+		if err := b.release(t.Context(), keyOf("web-11")); err != nil {
+			t.Fatal(err)
+		}
+		if tripped, held := b.Tripped(); !tripped || held != 1 {
+			t.Errorf("tripped: %t, with %d held", tripped, held)
+		}
+	})
+	t.Run("when an operator has let all go, and the daemon is told which names it held", func(t *testing.T) {
+		ledger := &fakeLedger{}
+		b := newBrake(ledger, 50)
+		admitted(t, b, 0, 12, 12)
+		operator := newBrake(ledger, 50)
+		operator.Open = true
+		if got := admitted(t, operator, 0, 12, 12); got != 12 {
+			t.Fatalf("the operator's run withdrew %d of 12", got)
+		}
+		if err := operator.passed(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		freed, err := b.freed(t.Context())
+		if err != nil || len(freed) != 2 {
+			t.Errorf("freed: %v, %v", freed, err)
+		}
+	})
+	t.Run("when a restarted daemon finds that nothing is to be held", func(t *testing.T) {
+		ledger := &fakeLedger{}
+		admitted(t, newBrake(ledger, 50), 0, 12, 12)
+		restarted := newBrake(ledger, 50)
+		if err := restarted.passed(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if tripped, _ := restarted.Tripped(); tripped || ledger.values["tripped"] != "false" {
+			t.Errorf("it still holds; the ledger says %v", ledger.values)
+		}
+	})
+}
+
+func TestBrakeSaysOnceThatItHolds(t *testing.T) {
+	logger, hook := logtest.NewNullLogger()
+	b := &Brake{Percent: 50, Ledger: &fakeLedger{}, Log: logger}
+	admitted(t, b, 0, 50, 50)
+	var loud int
+	for _, entry := range hook.AllEntries() {
+		if entry.Level == logrus.ErrorLevel {
+			loud++
+		}
+	}
+	if loud != 1 {
+		t.Errorf("it said so %d times", loud)
+	}
+}
