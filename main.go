@@ -154,7 +154,12 @@ func syncClusters(c *cli.Context, stderr io.Writer) error {
 	work := hub.Run
 	if c.Bool("leader-elect") {
 		work = func(ctx context.Context) error {
-			return a.Lead(ctx, c.String("lease-namespace"), daemonIdentity(), hub.Run)
+			return a.Lead(ctx, c.String("lease-namespace"), daemonIdentity(), func(ctx context.Context, held func() error) error {
+				for _, mirror := range hub.Mirrors {
+					mirror.MayWrite = held
+				}
+				return hub.Run(ctx)
+			})
 		}
 	}
 	return serve(c.Context, a, b, hub.Once, work)
@@ -169,34 +174,37 @@ func daemonIdentity() string {
 	return host + "_" + string(uuid.NewUUID())
 }
 
-// serve keeps both clusters connected, and works when it is known who they are.
+// serve keeps both clusters connected, and works when it is known who they are. The connections outlive the work, so that
+// a write in hand can finish.
 func serve(ctx context.Context, a, b *clusters.Cluster, once bool, work func(context.Context) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+	connected, disconnect := context.WithCancel(context.WithoutCancel(ctx))
+	working, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	var group stdsync.WaitGroup
 	defer group.Wait()
-	defer cancel(nil)
+	defer disconnect()
 	for _, cluster := range []*clusters.Cluster{a, b} {
 		group.Go(func() {
-			if err := cluster.Run(ctx, once); err != nil {
-				cancel(err)
+			if err := cluster.Run(connected, once); err != nil {
+				stop(err)
 			}
 		})
 	}
 	for _, cluster := range []*clusters.Cluster{a, b} {
 		select {
 		case <-cluster.Identified():
-		case <-ctx.Done():
-			return stopped(ctx)
+		case <-working.Done():
+			return stopped(working)
 		}
 	}
 	if a.Identity().Same(b.Identity()) {
 		return fmt.Errorf("--context-a and --context-b: %s and %s are one cluster (kube-system has the UID %s in both); name two clusters",
 			a.Name(), b.Name(), a.Identity().UID())
 	}
-	if err := work(ctx); err != nil {
+	if err := work(working); err != nil {
 		return err
 	}
-	return stopped(ctx)
+	return stopped(working)
 }
 
 // stopped gives the reason why the context ended; nil where that was a signal.

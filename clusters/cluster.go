@@ -82,6 +82,11 @@ func (c *Cluster) Identity() Identity {
 	return c.identity
 }
 
+// UID is what stands for the cluster in the marks; empty before it has answered for the first time.
+func (c *Cluster) UID() types.UID {
+	return c.Identity().UID()
+}
+
 // Verify proves that the connection leads to the cluster that it led to at first, and gives that cluster's UID. It costs a
 // request only after a reconnect.
 func (c *Cluster) Verify(ctx context.Context) (types.UID, error) {
@@ -92,7 +97,7 @@ func (c *Cluster) Verify(ctx context.Context) (types.UID, error) {
 	if err := s.verify(ctx); err != nil {
 		return "", fmt.Errorf("cluster %s: %w", c.Name(), err)
 	}
-	return c.Identity().UID(), nil
+	return c.UID(), nil
 }
 
 // Run keeps a session alive until ctx ends. A session ends when the kubeconfig changes, and when the cluster turns out to

@@ -24,11 +24,12 @@ var ErrLeaseLost = errors.New("lost the lease to another daemon, or could not re
 
 // Lead waits until this daemon holds the Lease, and then runs lead, once; identity tells the daemons apart. The context of
 // lead ends with ctx, and when the Lease is lost; then Lead fails with [ErrLeaseLost]. When lead has returned, the Lease
-// is given back, so that the next daemon takes over at once.
+// is given back, so that the next daemon takes over at once. held fails once the Lease has run out by this host's clock,
+// which tells a daemon that was paused before its elector does.
 //
 // Only one daemon at a time leads, but no correctness may rest on it: a leader that was paused doesn't know that its Lease
 // has run out before it looks.
-func (c *Cluster) Lead(ctx context.Context, namespace, identity string, lead func(context.Context) error) error {
+func (c *Cluster) Lead(ctx context.Context, namespace, identity string, lead func(ctx context.Context, held func() error) error) error {
 	// The elector goes on until lead has returned, whatever ctx says.
 	electing, stopElecting := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopElecting()
@@ -60,7 +61,7 @@ func (c *Cluster) Lead(ctx context.Context, namespace, identity string, lead fun
 		working, stop := context.WithCancelCause(ctx)
 		defer stop(nil)
 		defer context.AfterFunc(held, func() { stop(ErrLeaseLost) })()
-		if err := lead(working); err != nil {
+		if err := lead(working, func() error { return elector.Check(0) }); err != nil {
 			return err
 		}
 		if errors.Is(context.Cause(working), ErrLeaseLost) {

@@ -97,6 +97,11 @@ func (m *Mirror) write(ctx context.Context, rules Rules, key Key, change Change)
 	if err := guard(change); err != nil {
 		return nil, err
 	}
+	if m.MayWrite != nil {
+		if err := m.MayWrite(); err != nil {
+			return nil, fmt.Errorf("%s: %w", change, err)
+		}
+	}
 	if isBirth(change) {
 		endpoints := &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
 		found, err := m.look(ctx, rules, key, endpoints)

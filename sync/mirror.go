@@ -38,9 +38,12 @@ type AddressOverlap interface {
 	Among(slices []*discoveryv1.EndpointSlice) []netip.Addr
 }
 
-// Heartbeat tells how long ago a cluster last answered.
+// Heartbeat tells of a cluster that may not answer.
 type Heartbeat interface {
+	// Silence is how long ago it last answered.
 	Silence() time.Duration
+	// UID is the one that it had when it did.
+	UID() types.UID
 }
 
 // TargetReader tells what a direction's watches last told of its target.
@@ -91,6 +94,8 @@ type Direction struct {
 	WithdrawAfter time.Duration
 	// InScope leaves out the namespaces that the daemon is not to look at; what stands there is not touched either.
 	InScope func(namespace string) bool
+	// MayWrite, where it is set, is asked before each write: a daemon that was paused may have been replaced meanwhile.
+	MayWrite func() error
 	// DryRun logs the changes instead of writing them.
 	DryRun bool
 	// Log has the fields "from" and "to".
@@ -204,12 +209,10 @@ func (m *Mirror) work(ctx context.Context) bool {
 // reconcile brings one name in line, and gives its verdict. With an error, the verdict says what it waits for, and the
 // name is to be looked at again.
 func (m *Mirror) reconcile(ctx context.Context, key Key) (Verdict, error) {
-	uid, err := m.Source.Verify(ctx)
+	rules, err := m.provenRules(ctx)
 	if err != nil {
 		return unproven(err), err
 	}
-	rules := m.Rules
-	rules.Cluster = uid
 	if err := m.refreshForeign(ctx, rules, key); err != nil {
 		return pending(WriteFailed, "%v", err), err
 	}
@@ -239,6 +242,19 @@ func (m *Mirror) reconcile(ctx context.Context, key Key) (Verdict, error) {
 		return plan.Verdict, nil
 	}
 	return pending(WriteFailed, "the target keeps changing under the writes"), errStale
+}
+
+// provenRules completes the rules with the UID of the source, which is proven to be the one at the other end; or, where an
+// operator wants a silent source's addresses withdrawn, with the one that it had.
+func (m *Mirror) provenRules(ctx context.Context) (Rules, error) {
+	rules := m.Rules
+	if m.stale.Load() {
+		rules.Cluster = m.Heartbeat.UID()
+		return rules, nil
+	}
+	var err error
+	rules.Cluster, err = m.Source.Verify(ctx)
+	return rules, err
 }
 
 // errUnsynced says that the watches have yet to tell all there is.

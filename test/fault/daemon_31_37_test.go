@@ -1,0 +1,237 @@
+package fault
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"xcc/test/cluster"
+	"xcc/test/proxy"
+)
+
+func TestTwoDaemons(t *testing.T) {
+	t.Run("31 a leader that sleeps through its lease is replaced, and does no harm when it wakes", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, shared)
+		first := r.run(t, "--leader-elect")
+		r.a.export(t, exported("cart"), r.a.address(1))
+		r.a.export(t, exported("till"), r.a.address(2))
+		r.a.mirrored(t, "cart", r.a.address(1))
+		r.a.mirrored(t, "till", r.a.address(2))
+		second := r.run(t, "--leader-elect")
+		loggedSince(t, second, 0, "the Lease has a holder")
+		mustBe(t, first.Signal(syscall.SIGSTOP))
+		r.a.remove(t, "till")
+		r.a.scale(t, "cart", r.a.address(3))
+		r.a.gone(t, "till")
+		r.a.mirrored(t, "cart", r.a.address(3))
+		// A new one of the same name, which the sleeper knows nothing of.
+		r.a.export(t, headless(exported("till")), r.a.address(4))
+		till := r.a.mirrored(t, "till", r.a.address(4))
+		mark := r.b.mark(t)
+		mustBe(t, first.Signal(syscall.SIGCONT))
+		// It finds that the lease is another's, and ends.
+		if code, err := first.Wait(t.Context()); err != nil || code != 1 || !strings.Contains(lastLines(first.Log(), 1), "lost the lease") {
+			t.Errorf("the sleeper exited with %d, %v, and said %q", code, err, lastLines(first.Log(), 1))
+		}
+		r.a.fence(t)
+		if now := r.a.mirrored(t, "till", r.a.address(4)); now.UID != till.UID {
+			t.Error("the sleeper has replaced what its successor has made")
+		}
+		r.a.mirrored(t, "cart", r.a.address(3))
+		// A Lease is no fence: the sleeper may try what it had in mind, and the version that it names holds it back.
+		for _, event := range r.b.writes(t, mark) {
+			if landed(event) && (event.Verb == "delete" || empties(t, event)) {
+				t.Errorf("the sleeper has done %s", describe(event))
+			}
+		}
+	})
+
+	t.Run("31 a leader that ends hands over at once, and its successor begins with no writes", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, shared)
+		first := r.run(t, "--leader-elect")
+		names := r.a.exportMany(t, "cart", 10)
+		for i, name := range names {
+			r.a.mirrored(t, name, r.a.address(100+i))
+		}
+		second := r.run(t, "--leader-elect")
+		loggedSince(t, second, 0, "the Lease has a holder")
+		mark := r.b.mark(t)
+		terminate(t, first)
+		loggedSince(t, second, 0, "first pass done", "from="+r.a.Name)
+		r.b.wroteNothing(t, mark)
+		r.a.fence(t)
+	})
+
+	t.Run("31 two daemons without a lease write the same, and neither harms the other", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, shared)
+		r.run(t)
+		r.run(t)
+		for round := range 3 {
+			for i := range 4 {
+				r.a.export(t, exported(fmt.Sprintf("cart-%d", i)), r.a.address(i))
+			}
+			for i := range 4 {
+				r.a.scale(t, fmt.Sprintf("cart-%d", i), r.a.address(10+i), r.a.address(round))
+			}
+			for i := range 4 {
+				r.a.mirrored(t, fmt.Sprintf("cart-%d", i), r.a.address(10+i), r.a.address(round))
+			}
+			for i := range 4 {
+				r.a.remove(t, fmt.Sprintf("cart-%d", i))
+			}
+			for i := range 4 {
+				r.a.gone(t, fmt.Sprintf("cart-%d", i))
+			}
+		}
+		r.a.fence(t)
+	})
+}
+
+func TestSilentSource(t *testing.T) {
+	for name, fault := range map[string]struct{ begin, end func(*side) }{
+		"cut":    {func(s *side) { s.Cut() }, func(s *side) { s.Mend() }},
+		"frozen": {func(s *side) { s.Freeze() }, func(s *side) { s.Thaw() }},
+	} {
+		t.Run("32 the addresses of a source that is "+name+" for too long are withdrawn where that was asked for, and come back", func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, shared)
+			exempt.Store(r.namespace, "an operator has asked for emptying without a proof")
+			r.run(t, "--on-unreachable", "withdraw", "--stale-after", "5s")
+			r.a.export(t, exported("cart"), r.a.address(1))
+			was := r.a.mirrored(t, "cart", r.a.address(1))
+			fault.begin(r.a)
+			r.a.mirrored(t, "cart") // the Service without addresses
+			fault.end(r.a)
+			if now := r.a.mirrored(t, "cart", r.a.address(1)); now.UID != was.UID {
+				t.Error("the Service was made anew")
+			}
+			r.a.fence(t)
+		})
+	}
+}
+
+func TestFlapping(t *testing.T) {
+	t.Run("35 a label that flaps twenty times a second ends in its last state, with a bounded number of writes", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, shared)
+		r.run(t)
+		r.a.export(t, exported("cart"), r.a.address(1))
+		r.a.mirrored(t, "cart", r.a.address(1))
+		mark := r.b.mark(t)
+		const flips = 101
+		ticker := time.NewTicker(50 * time.Millisecond) // the fault's own pace
+		defer ticker.Stop()
+		for i := range flips {
+			<-ticker.C
+			r.a.label(t, "cart", []string{"", "true"}[i%2])
+		}
+		r.a.gone(t, "cart")
+		r.a.label(t, "cart", "true")
+		r.a.mirrored(t, "cart", r.a.address(1))
+		r.a.fence(t)
+		// A birth is three writes, a death up to three.
+		if writes := len(r.b.writes(t, mark)); writes > 3*(flips+3) {
+			t.Errorf("%d writes for %d flips", writes, flips)
+		}
+	})
+}
+
+func TestEndings(t *testing.T) {
+	t.Run("37 SIGTERM in the initial sync ends xcc with 0 inside ten seconds, nothing is half-owned, and a restart goes on", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, shared)
+		const many = 150
+		names := r.a.exportMany(t, "cart", many)
+		terminated := make(chan time.Time, 1)
+		var once sync.Once
+		r.b.Observe(func(call proxy.Call) {
+			if call.WriteNumber >= 30 {
+				once.Do(func() {
+					<-r.started
+					terminated <- time.Now()
+					if err := r.xcc.Signal(syscall.SIGTERM); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+		}, nil)
+		d := r.run(t)
+		code, err := d.Wait(t.Context())
+		mustBe(t, err)
+		if took := time.Since(<-terminated); code != 0 || took > 10*time.Second {
+			t.Errorf("xcc exited with %d after %s", code, took)
+		}
+		for _, broken := range []string{"use of closed network connection", "context canceled", "not connected"} {
+			if strings.Contains(d.Log(), broken) {
+				t.Errorf("a write in hand was not finished: %q", broken)
+			}
+		}
+		done := wholePointers(t, r.b)
+		if done == 0 || done == many {
+			t.Logf("%d of %d pointers were there when xcc ended", done, many)
+		}
+		r.run(t)
+		for i, name := range names {
+			r.a.mirrored(t, name, r.a.address(100+i))
+		}
+	})
+
+	t.Run("37 with a disk so full that it can't log, xcc goes on", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, shared)
+		mustBe(t, cluster.WriteKubeconfig(r.kubeconfig(), r.a.through(), r.b.through()))
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		mustBe(t, err)
+		defer full.Close()
+		command := exec.CommandContext(t.Context(), binary, append([]string{
+			"sync", "--kubeconfig", r.kubeconfig(), "--context-a", r.a.Name, "--context-b", r.b.Name,
+		}, r.flags()...)...)
+		command.Stdout, command.Stderr, command.Env = full, full, []string{}
+		mustBe(t, command.Start())
+		r.a.export(t, exported("cart"), r.a.address(1))
+		r.a.mirrored(t, "cart", r.a.address(1))
+		r.a.remove(t, "cart")
+		r.a.gone(t, "cart")
+		mustBe(t, command.Process.Signal(syscall.SIGTERM))
+		mustBe(t, command.Wait())
+	})
+}
+
+// wholePointers counts a target's pointers, and fails where a slice or Endpoints has no Service that is its own.
+func wholePointers(t *testing.T, s *side) int {
+	t.Helper()
+	follower := metav1.ListOptions{LabelSelector: "fair.com/cross-cluster=follower"}
+	services, err := s.Clientset().CoreV1().Services(s.rig.namespace).List(t.Context(), follower)
+	mustBe(t, err)
+	byName := map[string]corev1.Service{}
+	for _, service := range services.Items {
+		byName[service.Name] = service
+	}
+	slices, err := s.Clientset().DiscoveryV1().EndpointSlices(s.rig.namespace).List(t.Context(), follower)
+	mustBe(t, err)
+	for _, slice := range slices.Items {
+		owner := slice.OwnerReferences
+		if service := byName[slice.Labels["kubernetes.io/service-name"]]; len(owner) != 1 || owner[0].UID != service.UID {
+			t.Errorf("the slice %s is not owned by its Service %s: %v", slice.Name, service.UID, owner)
+		}
+	}
+	endpoints, err := s.Clientset().CoreV1().Endpoints(s.rig.namespace).List(t.Context(), follower)
+	mustBe(t, err)
+	for _, e := range endpoints.Items {
+		if _, there := byName[e.Name]; !there {
+			t.Errorf("the Endpoints %s have no Service", e.Name)
+		}
+	}
+	return len(services.Items)
+}
