@@ -31,11 +31,18 @@ test-unit: ## Run the tests that need no cluster
 
 .PHONY: test-clusters
 test-clusters: controlplane ## Run the tests on real clusters
-	cd test && go test -count=1 -p 1 -timeout 20m ./...
+	cd test && go test -count=1 -p 1 -timeout 40m ./...
 
 .PHONY: controlplane
 controlplane: ## Build what the clusters are made of (the first time 7 minutes on 2 cores)
 	cd test && go run ./demo -build
+
+SECONDS ?= 300
+SEED ?= $(shell date +%s)
+
+.PHONY: soak
+soak: controlplane ## Drive both clusters with random operations and faults: SECONDS=900 SEED=1
+	cd test && go run ./model/soak -seconds $(SECONDS) -seed $(SEED)
 
 .PHONY: lint
 lint: ## Check the form of the code: gofmt, go vet, staticcheck

@@ -261,8 +261,7 @@ func wire(c *cli.Context, a, b *clusters.Cluster, log logrus.FieldLogger) (*sync
 	hub := &sync.Hub{Workers: c.Int("workers"), Once: c.Bool("once")}
 	notify := clusters.Notify{Service: hub.Enqueue, Namespace: hub.EnqueueNamespace, Synced: hub.EnqueueAll}
 	follower := labels.SelectorFromSet(labels.Set{sync.LabelExport: sync.Follower})
-	sourceA, targetA := a.Source(selector, notify), clusters.NewTarget(a, follower, rules.Observe, notify)
-	sourceB, targetB := b.Source(selector, notify), clusters.NewTarget(b, follower, rules.Observe, notify)
+	sourceA, sourceB := a.Source(selector, notify), b.Source(selector, notify)
 	overlap := clusters.NewOverlap(sourceA, sourceB, hub.EnqueueAll)
 	direction := func(from, into *clusters.Cluster, allowed []netip.Prefix) sync.Direction {
 		rules.Name, rules.Allowed, rules.Memory = from.Name(), allowed, sync.NewMemory()
@@ -283,18 +282,20 @@ func wire(c *cli.Context, a, b *clusters.Cluster, log logrus.FieldLogger) (*sync
 			Log: log,
 		}
 	}
-	aToB, bToA := direction(a, b, allowedA), direction(b, a, allowedB)
-	aToB.Source, aToB.Target, aToB.Writer, aToB.Exports = sourceA, targetB, targetB, sourceB
-	bToA.Source, bToA.Target, bToA.Writer, bToA.Exports = sourceB, targetA, targetA, sourceA
-	switch c.String("direction") {
-	case "both":
-		hub.Mirrors = []*sync.Mirror{sync.NewMirror("a-to-b", aToB), sync.NewMirror("b-to-a", bToA)}
-	case "a-to-b":
-		hub.Mirrors = []*sync.Mirror{sync.NewMirror("a-to-b", aToB)}
-	case "b-to-a":
-		hub.Mirrors = []*sync.Mirror{sync.NewMirror("b-to-a", bToA)}
-	default:
-		return nil, fmt.Errorf("--direction: %q is none of both, a-to-b and b-to-a", c.String("direction"))
+	which := c.String("direction")
+	if !slices.Contains([]string{"both", "a-to-b", "b-to-a"}, which) {
+		return nil, fmt.Errorf("--direction: %q is none of both, a-to-b and b-to-a", which)
+	}
+	// A side that is only mirrored from is not looked at as a target: its token need not allow that.
+	if which != "b-to-a" {
+		aToB, targetB := direction(a, b, allowedA), clusters.NewTarget(b, follower, rules.Observe, notify)
+		aToB.Source, aToB.Target, aToB.Writer, aToB.Exports = sourceA, targetB, targetB, sourceB
+		hub.Mirrors = append(hub.Mirrors, sync.NewMirror("a-to-b", aToB))
+	}
+	if which != "a-to-b" {
+		bToA, targetA := direction(b, a, allowedB), clusters.NewTarget(a, follower, rules.Observe, notify)
+		bToA.Source, bToA.Target, bToA.Writer, bToA.Exports = sourceB, targetA, targetA, sourceA
+		hub.Mirrors = append(hub.Mirrors, sync.NewMirror("b-to-a", bToA))
 	}
 	return hub, nil
 }

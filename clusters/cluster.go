@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -152,6 +153,9 @@ func (c *Cluster) runSession(ctx context.Context, once bool) error {
 			return err
 		case <-ticker.C:
 			err := c.probe(ctx, s)
+			if ctx.Err() != nil {
+				return nil
+			}
 			if once && err != nil {
 				return err
 			}
@@ -253,7 +257,7 @@ func (c *Cluster) request(ctx context.Context, do func(context.Context, kubernet
 func (c *Cluster) report(err error) {
 	problem := ""
 	if err != nil {
-		problem = err.Error()
+		problem = strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
 	c.mu.Lock()
 	before := c.problem

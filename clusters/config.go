@@ -59,6 +59,9 @@ func (o Options) load() (*rest.Config, clientcmdapi.Config, error) {
 	if err != nil {
 		return nil, raw, fmt.Errorf("%s: read the kubeconfig: %w", o.KubeconfigFlag, err)
 	}
+	if len(raw.Contexts) == 0 {
+		return nil, raw, fmt.Errorf("%s: there is no kubeconfig, or it has no context; name one with the flag, or with KUBECONFIG", o.KubeconfigFlag)
+	}
 	if _, found := raw.Contexts[o.Context]; !found {
 		return nil, raw, fmt.Errorf("%s: the kubeconfig has no context %q; it has %s", o.Flag, o.Context,
 			strings.Join(slices.Sorted(maps.Keys(raw.Contexts)), ", "))

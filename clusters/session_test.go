@@ -1,14 +1,19 @@
 package clusters
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/utils/ptr"
 )
 
 func TestVerifyAsksOnlyAfterAReconnect(t *testing.T) {
@@ -95,6 +100,10 @@ func TestNoWriteGoesToAnotherCluster(t *testing.T) {
 			f := newFakeAPI(t, "blue")
 			c, _ := f.connected(t)
 			target := newTestTarget(c)
+			// The connection for writes is open, and proven.
+			if _, err := target.Lookup(t.Context(), service); err != nil {
+				t.Fatal(err)
+			}
 			f.set(func() { f.system, f.api = "red", "api-of-red" })
 			f.server.CloseClientConnections()
 			f.take()
@@ -139,6 +148,39 @@ func TestVersionsThatGoBackProveNoAbsence(t *testing.T) {
 		c.current.Store(next)
 		if _, _, err := source.Live(t.Context(), types.NamespacedName{Namespace: "shop", Name: "web"}); err == nil {
 			t.Error("a store that went back proved a Service absent")
+		}
+	}
+}
+
+func TestDeleteIsHeldToUIDAndVersion(t *testing.T) {
+	f := newFakeAPI(t, "blue")
+	var options metav1.DeleteOptions
+	f.set(func() {
+		f.handle = func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			if err == nil && r.Method == http.MethodDelete {
+				_, _, err = scheme.Codecs.UniversalDeserializer().Decode(body, nil, &options)
+			}
+			if err != nil {
+				t.Errorf("read the options: %v", err)
+			}
+			answer(w, &metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess})
+		}
+	})
+	c, _ := f.connected(t)
+	target := newTestTarget(c)
+	for _, object := range []Object{
+		&corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: "u1", ResourceVersion: "7"}},
+		&corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: "u1", ResourceVersion: "7"}},
+		&discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: "u1", ResourceVersion: "7"}},
+	} {
+		options = metav1.DeleteOptions{}
+		if err := target.Delete(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+		want := &metav1.Preconditions{UID: ptr.To(types.UID("u1")), ResourceVersion: ptr.To("7")}
+		if diff := cmp.Diff(want, options.Preconditions); diff != "" {
+			t.Errorf("%T: preconditions (-want +got):\n%s", object, diff)
 		}
 	}
 }

@@ -79,6 +79,8 @@ func TestStore(t *testing.T) {
 		{"a second list tells what is gone", []func(*told){replace(slice("web", "u1", "5")), replace()}, "", []string{"web"}},
 		{"a list is taken for what it is, also where it is older", []func(*told){replace(slice("web", "u1", "6")), replace(slice("web", "u1", "5"))}, "web/u1/5", []string{"web"}},
 		{"what we deleted and a list still has, is there", []func(*told){replace(slice("web", "u1", "5")), drop, replace(slice("web", "u1", "5"))}, "web/u1/5", []string{"web"}},
+		{"a late answer does not bring back what the watch has seen go", []func(*told){add(slice("web", "u1", "5")), remove(slice("web", "u1", "7")), write(slice("web", "u1", "6"))}, "", []string{"web", "web"}},
+		{"nor take the place of its successor", []func(*told){add(slice("web", "u1", "5")), remove(slice("web", "u1", "7")), add(slice("web", "u2", "8")), write(slice("web", "u1", "6"))}, "web/u2/8", []string{"web", "web", "web"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

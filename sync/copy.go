@@ -65,12 +65,23 @@ func (c *Copy) Service() Key {
 }
 
 // owns reports whether this direction wrote the object: it has the follower label and an origin in this direction's
-// source cluster. EndpointSlices must name xcc as their manager too, because Kubernetes copies the labels of a Service
-// and the labels and annotations of Endpoints, and so our marks, to slices that it makes of them.
+// source cluster. Slices that Kubernetes manages are not ours, though they look so: it copies the labels of a Service, and
+// the labels and annotations of Endpoints, to the slices that it makes of them.
 func (r Rules) owns(c *Copy) bool {
-	return c.Follower && r.Cluster != "" && c.Origin.Cluster == r.Cluster &&
-		(c.Kind != KindEndpointSlice || c.ManagedBy == ManagedBy)
+	return c.Follower && r.isFromHere(c) && c.ManagedBy != endpointSliceController && c.ManagedBy != mirroringController
 }
+
+// isFromHere reports whether the object names this direction's source as its origin.
+func (r Rules) isFromHere(c *Copy) bool {
+	return r.Cluster != "" && c.Origin.Cluster == r.Cluster
+}
+
+// The managers of the slices that Kubernetes makes for a selector, and of Endpoints
+// (k8s.io/kubernetes/pkg/controller/endpointslice and endpointslicemirroring, controllerName).
+const (
+	endpointSliceController = "endpointslice-controller.k8s.io"
+	mirroringController     = "endpointslicemirroring-controller.k8s.io"
+)
 
 // Observe reads an object of the target. It takes Services, EndpointSlices and Endpoints.
 func (r Rules) Observe(object Object) *Copy {

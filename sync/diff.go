@@ -121,10 +121,6 @@ func (r Rules) strays(copies []*Copy) []Change {
 	return changes
 }
 
-// endpointSliceController is the manager of the slices that Kubernetes makes for a selector
-// (k8s.io/kubernetes/pkg/controller/endpointslice, controllerName).
-const endpointSliceController = "endpointslice-controller.k8s.io"
-
 // bring gives the write that makes the object stand as wanted: none where it does already, or where the name is not ours.
 func (r Rules) bring(object Object, c *Copy) []Change {
 	return r.bringContent(object, r.fingerprint(object), c)

@@ -161,7 +161,7 @@ func sharedFamilies(service *corev1.Service, target []corev1.IPFamily) []corev1.
 // to their addresses, and Kubernetes would delete them with it.
 func (r Rules) inTheWay(copies []*Copy) *Copy {
 	for _, c := range copies {
-		if c.Kind == KindService && !r.owns(c) {
+		if c.Kind == KindService && !r.isPointerService(c) {
 			return c
 		}
 	}
@@ -169,6 +169,12 @@ func (r Rules) inTheWay(copies []*Copy) *Copy {
 		return r.foreignEndpoints(copies)
 	}
 	return nil
+}
+
+// isPointerService reports whether the Service is the pointer's, also where somebody took its label away. Then it is not
+// touched any more, but the slices and Endpoints behind it, which have theirs, are still kept right.
+func (r Rules) isPointerService(c *Copy) bool {
+	return c.Kind == KindService && r.isFromHere(c)
 }
 
 func (r Rules) foreignEndpoints(copies []*Copy) *Copy {
@@ -181,7 +187,7 @@ func (r Rules) foreignEndpoints(copies []*Copy) *Copy {
 }
 
 func (r Rules) conflict(c *Copy) Verdict {
-	if c.Origin.Cluster == r.Cluster && !c.Follower {
+	if r.isFromHere(c) && !c.Follower {
 		return refused(Conflict, "%s in the other cluster has lost its label %s=%s, and is not touched without; label it again, or delete it", c, LabelExport, Follower)
 	}
 	return refused(Conflict, "%s in the other cluster is not xcc's; delete or rename it, or remove the label here", c)
@@ -190,7 +196,7 @@ func (r Rules) conflict(c *Copy) Verdict {
 // liveService is the pointer's Service as it stands in the target; nil where there is none.
 func (r Rules) liveService(copies []*Copy) *Copy {
 	for _, c := range copies {
-		if c.Kind == KindService && r.owns(c) {
+		if r.isPointerService(c) {
 			return c
 		}
 	}

@@ -101,14 +101,14 @@ func (r Rules) ready(kind string, copies []*Copy) int {
 	return count
 }
 
-// blocked gives an object that is not ours and stands under a name that the pointer needs beside its Service.
+// blocked gives an object that is not ours, or no longer, and stands under a name that the pointer needs.
 func (r Rules) blocked(pointer Pointer, copies []*Copy) *Copy {
 	names := map[string]bool{}
 	for _, slice := range pointer.Slices {
 		names[slice.Name] = true
 	}
 	for _, c := range sorted(copies) {
-		if !r.owns(c) && (c.Kind == KindEndpoints || c.Kind == KindEndpointSlice && names[c.Name]) {
+		if !r.owns(c) && (c.Kind != KindEndpointSlice || names[c.Name]) {
 			return c
 		}
 	}

@@ -43,7 +43,7 @@ func (r Rules) project(source Source, target Target) Pointer {
 		// To make the Service anew would first delete it, and Kubernetes would delete somebody's Endpoints with it.
 		giveShape(pointer.Service, live)
 	}
-	if live != nil && !reborn(pointer.Service, live) {
+	if live != nil && (!r.owns(live) || !reborn(pointer.Service, live)) {
 		owner = live.UID
 	}
 	for _, projected := range r.projectSlices(source, target, owner) {

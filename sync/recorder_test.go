@@ -274,4 +274,4 @@ func (noOverlap) Among([]*discoveryv1.EndpointSlice) []netip.Addr { return nil }
 type silence time.Duration
 
 func (s silence) Silence() time.Duration { return time.Duration(s) }
-func (silence) UID() types.UID             { return blue }
+func (silence) UID() types.UID           { return blue }

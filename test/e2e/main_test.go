@@ -1,15 +1,29 @@
 // Package e2e tests xcc on two real clusters, as a process under the identity of its manifests.
+//
+//	main_test.go      the clusters, and how xcc is run on them
+//	way_test.go       one direction: what a user does in its source, and sees in its target
+//	pointer_test.go   what a pointer is, said a second time and without a line of xcc's code
+//	requests_test.go  what the audit logs say that xcc has asked for
+//	gate_test.go      a way to a cluster that can be closed
+//
+// The other files are the tests. Nothing in them sleeps or measures time. Where nothing is to happen, a test makes a
+// later change that does show, and looks when that is there.
 package e2e
 
 import (
 	"context"
+	"flag"
 	"fmt"
+	"io/fs"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
+	"xcc/manifests"
 	"xcc/test/cluster"
 	"xcc/test/daemon"
 )
@@ -20,6 +34,8 @@ var (
 	binary                 string
 	east, west             *cluster.Cluster
 	eastAccess, westAccess cluster.Access
+	// identities are the UIDs of the kube-system namespaces.
+	identities = map[*cluster.Cluster]types.UID{}
 )
 
 func TestMain(m *testing.M) {
@@ -27,6 +43,11 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
+	// The tests mostly wait for the clusters; by default as many run at a time as there are processors.
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	ctx := context.Background()
 	if err := setUp(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -51,29 +72,97 @@ func setUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if eastAccess, err = daemon.Grant(ctx, east); err != nil {
+	for _, c := range []*cluster.Cluster{east, west} {
+		system, err := c.Clientset().CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		identities[c] = system.UID
+	}
+	files, err := grantedManifests()
+	if err != nil {
 		return err
 	}
-	westAccess, err = daemon.Grant(ctx, west)
+	if eastAccess, err = daemon.Grant(ctx, east, files...); err != nil {
+		return err
+	}
+	westAccess, err = daemon.Grant(ctx, west, files...)
 	return err
 }
 
-// startDaemon runs xcc for one test, with its log in the test's. It is terminated when the test ends, and must then exit
-// with 0.
+// grantedManifests are those that bound what xcc may do, so it runs with the least that it needs. That which keeps
+// everybody else from forging xcc's marks is left out: here, everybody does.
+func grantedManifests() ([]string, error) {
+	files, err := fs.Glob(manifests.Files, "*.yaml")
+	return slices.DeleteFunc(files, func(file string) bool {
+		return file == createNamespacesManifest || file == "admission-marks.yaml"
+	}), err
+}
+
+// createNamespacesManifest is what xcc needs for --create-namespaces only.
+const createNamespacesManifest = "rbac-create-namespaces.yaml"
+
+// startDaemon runs xcc between the two clusters until the test and its subtests end. It must then end with 0, which the
+// race detector's findings would make 66.
 func startDaemon(t *testing.T, flags ...string) *daemon.Daemon {
 	t.Helper()
-	d, err := daemon.Sync(context.Background(), binary, t.TempDir(), eastAccess, westAccess, flags...)
+	return startDaemonWith(t, eastAccess, westAccess, flags...)
+}
+
+func startDaemonWith(t *testing.T, a, b cluster.Access, flags ...string) *daemon.Daemon {
+	t.Helper()
+	d, err := daemon.Sync(context.Background(), binary, t.TempDir(), a, b, flags...)
 	mustBe(t, err)
+	endWith(t, d)
+	return d
+}
+
+// endWith terminates a daemon when the test ends.
+func endWith(t *testing.T, d *daemon.Daemon) {
+	t.Helper()
 	t.Cleanup(func() {
-		code, err := d.Terminate(context.Background())
-		if err != nil || code != 0 && code != -1 {
-			t.Errorf("xcc exited with %d: %v", code, err)
-		}
+		terminate(t, d)
 		if t.Failed() {
-			t.Logf("xcc's log:\n%s", d.Log())
+			t.Logf("the last lines of xcc's log:\n%s", lastLines(d.Log(), 40))
 		}
 	})
-	return d
+}
+
+// terminate ends xcc in the orderly way, if it has not ended yet.
+func terminate(t *testing.T, d *daemon.Daemon) {
+	t.Helper()
+	code, err := d.Terminate(context.Background())
+	mustBe(t, err)
+	if code != 0 {
+		t.Errorf("xcc exited with %d, not 0; the last lines of its log:\n%s", code, lastLines(d.Log(), 80))
+	}
+}
+
+// runXCC runs xcc with those arguments and that environment until it ends by itself, and gives its exit code and all
+// that it wrote.
+func runXCC(t *testing.T, environment []string, arguments ...string) (int, string) {
+	t.Helper()
+	d, err := daemon.Start(t.Context(), daemon.Options{Binary: binary, Arguments: arguments, Environment: environment})
+	mustBe(t, err)
+	code, err := d.Wait(t.Context())
+	mustBe(t, err)
+	return code, d.Log()
+}
+
+// syncArguments are those of `xcc sync` between two clusters.
+func syncArguments(t *testing.T, a, b cluster.Access, flags ...string) []string {
+	t.Helper()
+	return append([]string{
+		"sync", "--kubeconfig", writeKubeconfig(t, a, b), "--context-a", a.Context, "--context-b", b.Context,
+	}, flags...)
+}
+
+// writeKubeconfig writes a kubeconfig for one test and gives its path.
+func writeKubeconfig(t *testing.T, accesses ...cluster.Access) string {
+	t.Helper()
+	file := t.TempDir() + "/kubeconfig"
+	mustBe(t, cluster.WriteKubeconfig(file, accesses...))
+	return file
 }
 
 func mustBe(t *testing.T, err error) {
@@ -83,13 +172,27 @@ func mustBe(t *testing.T, err error) {
 	}
 }
 
-// exported is a Service with the export label and a selector for pods that are labelled app=name.
-func exported(namespace, name string) *corev1.Service {
-	return &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{"fair.com/cross-cluster": "true"}},
-		Spec: corev1.ServiceSpec{
-			Selector: map[string]string{"app": name},
-			Ports:    []corev1.ServicePort{{Name: "http", Port: 80}},
-		},
+// wantLogs compares how many lines of a log contain certain texts.
+func wantLogs(t *testing.T, log string, want map[string]int) {
+	t.Helper()
+	for text, count := range want {
+		var found []string
+		for _, line := range lines(log) {
+			if strings.Contains(line, text) {
+				found = append(found, line)
+			}
+		}
+		if len(found) != count {
+			t.Errorf("%d lines of the log contain %q, not %d:\n%s", len(found), text, count, strings.Join(found, "\n"))
+		}
 	}
+}
+
+func lines(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == '\n' })
+}
+
+func lastLines(text string, count int) string {
+	all := lines(text)
+	return strings.Join(all[max(0, len(all)-count):], "\n")
 }

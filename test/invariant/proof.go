@@ -1,0 +1,233 @@
+package invariant
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/utils/ptr"
+)
+
+// destruction is a write that took something away: a pointer's Service, or the last address that was ready.
+type destruction struct {
+	request Request
+	key     Key
+	// of is what was replaced.
+	of      *Version
+	pointer State // as it stood just before
+	service bool
+}
+
+// judgeProofs is I4. I5 follows from it: a source that is silent, another one, or not read yet answers no such read.
+func (d direction) judgeProofs(report *Report) {
+	reads := d.source.asked()
+	for _, lost := range d.destructions() {
+		report.Destructions++
+		if reason := d.unproven(lost, reads); reason != "" {
+			what := "took the last ready address from"
+			if lost.service {
+				what = "deleted the Service of"
+			}
+			report.violated("I4", append([]string{lost.request.String(), describe(lost.of)}, d.witnesses(lost, reads)...),
+				"xcc %s the pointer %s in %s, and %s", what, lost.key, d.target.Name, reason)
+		}
+	}
+}
+
+// destructions finds them among xcc's writes that landed, in the order in which they did.
+func (d direction) destructions() []destruction {
+	var all []destruction
+	for _, request := range d.target.asked() {
+		if !request.landed() || request.Verb == "create" || !slices.Contains([]string{KindService, KindEndpointSlice, KindEndpoints}, request.kind()) {
+			continue
+		}
+		before := d.before(request)
+		if before == nil || before.Object == nil || !d.owns(before.Object) {
+			continue // judged as I1
+		}
+		after := d.target.History.next(before)
+		if after == nil || request.answered().ResourceVersion == request.written().ResourceVersion && request.Verb == "update" {
+			continue // nothing has changed
+		}
+		key := keyOf(before.ID, before.Object)
+		pointer := d.target.History.State(key, after.Revision-1)
+		lost := destruction{request: request, key: key, of: before, pointer: pointer}
+		if request.Verb == "delete" && request.kind() == KindService {
+			lost.service = true
+			all = append(all, lost)
+			continue
+		}
+		left := d.target.History.State(key, after.Revision)
+		if d.readyIn(pointer, request.kind()) > 0 && d.readyIn(left, request.kind()) == 0 {
+			all = append(all, lost)
+		}
+	}
+	return all
+}
+
+// unproven says why nothing justified a destruction; empty where something did.
+func (d direction) unproven(lost destruction, reads []Request) string {
+	asked := false
+	for _, get := range reads {
+		if !d.isLiveGet(get, lost) {
+			continue
+		}
+		asked = true
+		for _, state := range d.source.History.During(lost.key, get.Received, get.Completed) {
+			if d.isGone(state.Service, lost) {
+				return ""
+			}
+		}
+		if d.isRefusedThere(lost, get.Received) {
+			return ""
+		}
+		if !lost.service && d.hasNoneReady(lost, get, reads) {
+			return ""
+		}
+	}
+	if !asked {
+		return fmt.Sprintf("had not asked %s for the Service since that version was written", d.source.Name)
+	}
+	return fmt.Sprintf("whenever it asked %s, the Service was there and exported", d.source.Name)
+}
+
+// isLiveGet reports whether a request is a consistent read of the Service, made after the pointer's object was written as
+// it was found, and answered before it was written again.
+func (d direction) isLiveGet(get Request, lost destruction) bool {
+	return get.Verb == "get" && get.Resource == "services" && get.Subresource == "" &&
+		get.Namespace == lost.key.Namespace && get.Name == lost.key.Name &&
+		(get.Code == 200 || get.Code == 404) && isConsistent(get) &&
+		!get.Completed.Before(lost.of.after) && !get.Completed.After(lost.request.Received)
+}
+
+func isConsistent(read Request) bool {
+	asked, err := url.ParseRequestURI(read.URI)
+	return err == nil && asked.Query().Get("resourceVersion") == ""
+}
+
+// isGone reports whether a state of the source's Service justifies the loss by itself.
+func (d direction) isGone(service *corev1.Service, lost destruction) bool {
+	if !isExported(service) || isRefused(service) {
+		return true
+	}
+	if string(service.UID) != lost.of.Object.GetAnnotations()[originUID] {
+		return true // replaced
+	}
+	pointer := lost.pointer.Service
+	return lost.service && pointer != nil && isHeadless(service) != isHeadless(pointer) // to be born again in another shape
+}
+
+// isRefused reports whether a Service can't be mirrored whatever the target is like.
+func isRefused(service *corev1.Service) bool {
+	return service.Spec.Type == corev1.ServiceTypeExternalName || strings.HasPrefix(service.Namespace, "kube-") ||
+		service.Namespace == "default" && service.Name == "kubernetes"
+}
+
+// isRefusedThere reports whether the target had a reason of its own to have no pointer, at some time from the read of the
+// source on: its namespace was opted out or going, or the name was not the pointer's any more.
+func (d direction) isRefusedThere(lost destruction, since time.Time) bool {
+	for _, namespace := range d.target.History.Namespaces(lost.key.Namespace, since, lost.request.Completed) {
+		if namespace == nil || namespace.Labels[exportLabel] == "false" || namespace.DeletionTimestamp != nil {
+			return true
+		}
+	}
+	if lost.service {
+		return false
+	}
+	for _, state := range d.target.History.During(lost.key, since, lost.request.Completed) {
+		if state.Service == nil || !d.owns(state.Service) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasNoneReady reports whether, after the Service, its endpoints were read, and none of them may have been ready.
+func (d direction) hasNoneReady(lost destruction, get Request, reads []Request) bool {
+	for _, list := range reads {
+		if list.Received.Before(get.Received) || list.Completed.After(lost.request.Received) || list.Code != 200 || !isConsistent(list) ||
+			list.Namespace != lost.key.Namespace || !readsEndpoints(list, lost.key.Name) {
+			continue
+		}
+		for _, state := range d.source.History.During(lost.key, list.Received, list.Completed) {
+			if d.readyToMirror(state) == 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func readsEndpoints(read Request, service string) bool {
+	if read.Resource == "endpoints" {
+		return read.Verb == "get" && read.Name == service
+	}
+	asked, err := url.ParseRequestURI(read.URI)
+	if err != nil || read.Resource != "endpointslices" || read.Verb != "list" {
+		return false
+	}
+	return slices.Contains(strings.Split(asked.Query().Get("labelSelector"), ","), discoveryv1.LabelServiceName+"="+service)
+}
+
+// readyToMirror counts what of the source's state is ready and may be written into the target.
+func (d direction) readyToMirror(source State) int {
+	count := 0
+	for _, slice := range source.Slices {
+		if slice.Labels[exportLabel] == "true" && !isMarked(slice) {
+			count += ready(slice, d.target.ServiceCIDRs)
+		}
+	}
+	return count
+}
+
+// readyIn counts the ready addresses of a pointer in one of the two APIs.
+func (d direction) readyIn(pointer State, kind string) int {
+	count := 0
+	switch kind {
+	case KindEndpointSlice:
+		for _, slice := range pointer.Slices {
+			if d.owns(slice) {
+				count += ready(slice, nil)
+			}
+		}
+	case KindEndpoints:
+		if pointer.Endpoints != nil && d.owns(pointer.Endpoints) {
+			for _, subset := range pointer.Endpoints.Subsets {
+				count += len(subset.Addresses)
+			}
+		}
+	}
+	return count
+}
+
+func ready(slice *discoveryv1.EndpointSlice, serviceCIDRs []netip.Prefix) int {
+	count := 0
+	for _, endpoint := range slice.Endpoints {
+		for _, address := range endpoint.Addresses {
+			if ptr.Deref(endpoint.Conditions.Ready, true) && Allowed(address, serviceCIDRs) {
+				count++
+			}
+		}
+	}
+	return count
+}
+
+// witnesses are the last reads of the source before a destruction, and the source's state then.
+func (d direction) witnesses(lost destruction, reads []Request) []string {
+	var told []string
+	for _, get := range reads {
+		if get.Namespace == lost.key.Namespace && !get.Completed.After(lost.request.Received) && (get.Name == lost.key.Name || readsEndpoints(get, lost.key.Name)) {
+			told = append(told, "in "+d.source.Name+": "+get.String()+" "+get.URI)
+		}
+	}
+	told = told[max(0, len(told)-4):]
+	for _, state := range d.source.History.During(lost.key, lost.request.Received, lost.request.Received) {
+		told = append(told, fmt.Sprintf("in %s: %s", d.source.Name, state))
+	}
+	return told
+}
