@@ -21,13 +21,14 @@ var exempt sync.Map
 // released are when a test undid what had tripped a brake.
 var released struct {
 	sync.Mutex
-	at []time.Time
+	at []invariant.Interval
 }
 
 func noteRelease() {
 	released.Lock()
 	defer released.Unlock()
-	released.at = append(released.at, time.Now())
+	now := time.Now()
+	released.at = append(released.at, invariant.Interval{From: now, To: now})
 }
 
 // judge gives the broken promises.
