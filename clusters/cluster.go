@@ -185,9 +185,18 @@ func (c *Cluster) probe(ctx context.Context, s *session) error {
 	return s.watchProblem()
 }
 
+// reached is the highest resourceVersion that was seen so far.
+func (c *Cluster) reached() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.newest
+}
+
 // admit compares what a session found at the other end with what the cluster was before. It fails for another cluster, and
-// reports whether the store behind the API server is older than one seen before, as after a restore from a backup.
-func (c *Cluster) admit(found Identity, version string) (behind bool, err error) {
+// reports whether the store behind the API server is older than one seen before, as after a restore from a backup: a
+// consistent read can't be older than what had been reached when it was asked for. It may be older than what was reached
+// since.
+func (c *Cluster) admit(found Identity, version, reached string) (behind bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.identity.UID() == "" {
@@ -199,11 +208,13 @@ func (c *Cluster) admit(found Identity, version string) (behind bool, err error)
 			found.UID(), c.identity.UID())
 	}
 	c.heard = time.Now()
-	behind = isOlder(version, c.newest)
-	if !behind {
+	if isOlder(version, reached) {
+		return true, nil
+	}
+	if c.newest == "" || isOlder(c.newest, version) {
 		c.newest = version
 	}
-	return behind, nil
+	return false, nil
 }
 
 // advance notes a resourceVersion that a watch has told of.

@@ -124,6 +124,7 @@ func (s *session) proveIdentity(ctx context.Context) error {
 func (s *session) admit(ctx context.Context, client kubernetes.Interface) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
+	reached := s.cluster.reached()
 	found, version, err := identify(ctx, client)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		// The connection may be half-open, and whoever waits on it would wait for ever.
@@ -132,7 +133,7 @@ func (s *session) admit(ctx context.Context, client kubernetes.Interface) error 
 	if err != nil {
 		return err
 	}
-	behind, err := s.cluster.admit(found, version)
+	behind, err := s.cluster.admit(found, version, reached)
 	if err != nil {
 		s.end(err)
 		return err

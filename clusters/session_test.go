@@ -184,3 +184,17 @@ func TestDeleteIsHeldToUIDAndVersion(t *testing.T) {
 		}
 	}
 }
+
+func TestAnswerIsNotOldBecauseAWatchWasFaster(t *testing.T) {
+	f := newFakeAPI(t, "blue")
+	c, s := f.connected(t)
+	f.set(func() { f.version = "110" })
+	reached := c.reached()
+	c.advance("120")
+	if behind, err := c.admit(Identity{System: "blue"}, "110", reached); behind || err != nil {
+		t.Errorf("behind: %t, %v", behind, err)
+	}
+	if err := s.identify(t.Context()); err == nil {
+		t.Error("an answer is older than what the watch had told before the question, and that was not noticed")
+	}
+}
