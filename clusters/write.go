@@ -41,14 +41,16 @@ func (t *Target[K]) Update(ctx context.Context, object Object) (kept K, err erro
 	return kept, err
 }
 
-// Delete deletes the object that has the UID and resourceVersion of the one given.
+// Delete deletes the object that has the UID and resourceVersion of the one given. It is done, too, where there is no
+// object of the name any more: Kubernetes deletes the Endpoints of a Service with it.
 func (t *Target[K]) Delete(ctx context.Context, object Object) error {
 	return t.cluster.request(ctx, func(ctx context.Context, client kubernetes.Interface) error {
 		err := remove(ctx, client, object)
-		if err == nil {
-			t.forget(object)
+		if err != nil && !isAbsent(err) {
+			return err
 		}
-		return err
+		t.forget(object)
+		return nil
 	})
 }
 

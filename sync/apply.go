@@ -125,14 +125,9 @@ func (m *Mirror) write(ctx context.Context, rules Rules, key Key, change Change)
 	switch {
 	case err == nil, apierrors.IsAlreadyExists(err) && kindOf(change.Object) == KindNamespace:
 		return written, nil
-	case apierrors.IsAlreadyExists(err), apierrors.IsConflict(err), change.Operation != Create && apierrors.IsNotFound(err):
-		found, lookErr := m.look(ctx, rules, key, change.Object)
-		if lookErr != nil {
+	case apierrors.IsAlreadyExists(err), apierrors.IsConflict(err), change.Operation == Update && apierrors.IsNotFound(err):
+		if _, lookErr := m.look(ctx, rules, key, change.Object); lookErr != nil {
 			return nil, fmt.Errorf("%s: %w", change, lookErr)
-		}
-		if found == nil && change.Operation == Delete {
-			// Kubernetes deletes the Endpoints of a Service with it, as a rule before xcc does.
-			return nil, nil
 		}
 		return nil, errStale
 	}

@@ -61,7 +61,8 @@ type TargetReader interface {
 // TargetWriter writes the target. Every write that succeeds is at once visible to the [TargetReader].
 type TargetWriter interface {
 	Create(ctx context.Context, object Object) (*Copy, error)
-	// Update and Delete fail with a conflict where the object's UID or resourceVersion is not the one given.
+	// Update and Delete fail with a conflict where the object's UID or resourceVersion is not the one given. To delete what
+	// is gone already is no error.
 	Update(ctx context.Context, object Object) (*Copy, error)
 	Delete(ctx context.Context, object Object) error
 	// Lookup reads the object of the same kind and name from the API server, consistently; nil where there is none.

@@ -22,10 +22,11 @@ func TestRestoredSource(t *testing.T) {
 		backup := filepath.Join(t.TempDir(), "backup")
 		mustBe(t, r.a.Etcd.Snapshot(t.Context(), backup))
 
+		// Before what xcc watches: it knows the revisions of that, and they must be out of reach for the restored cluster.
+		r.a.fillUp(t, 300)
 		r.a.export(t, exported("late"), r.a.address(3))
 		r.a.scale(t, "cart", r.a.address(1), r.a.address(4))
 		r.a.remove(t, "till")
-		r.a.fillUp(t, 300)
 		r.a.mirrored(t, "late", r.a.address(3))
 		r.a.mirrored(t, "cart", r.a.address(1), r.a.address(4))
 		r.a.gone(t, "till")
