@@ -44,6 +44,10 @@ SEED ?= $(shell date +%s)
 soak: controlplane ## Drive both clusters with random operations and faults: SECONDS=900 SEED=1
 	cd test && go run ./model/soak -seconds $(SECONDS) -seed $(SEED)
 
+.PHONY: bench
+bench: controlplane ## Measure xcc against bare clients that do the same work: BENCH=-quick for a short run
+	cd test && go run ./bench $(BENCH)
+
 .PHONY: lint
 lint: ## Check the form of the code: gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not formatted with gofmt:"; echo "$$unformatted"; exit 1; fi

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"fmt"
+)
+
+const mebibyte = 1 << 20
+
+// memoryPoint is the most memory that an xcc has used that was started with so many endpoints in sync.
+type memoryPoint struct {
+	endpoints int
+	bytes     float64
+}
+
+// measureMemory starts xcc with all in sync, at several sizes.
+func (l *lab) measureMemory(ctx context.Context) error {
+	var points []memoryPoint
+	for _, count := range []int{l.changing(), l.options.Services / 3, l.options.Services} {
+		if count <= l.mirrored && len(points) > 0 {
+			continue
+		}
+		if err := l.sync(ctx, count); err != nil {
+			return err
+		}
+		l.say("memory with %d Services in sync", l.exported)
+		peak, err := l.peakAtStart(ctx)
+		if err != nil {
+			return err
+		}
+		points = append(points, memoryPoint{l.exported * l.options.Endpoints, peak})
+	}
+	first, last := points[0], points[len(points)-1]
+	l.report.add(
+		row{Name: fmt.Sprintf("peak memory, %d endpoints in sync, after a start", last.endpoints), Unit: "MiB", XCC: []float64{last.bytes / mebibyte}, Goal: goal{ofValue, 120}},
+		row{Name: fmt.Sprintf("peak memory per endpoint, %d in sync", last.endpoints), Unit: "B", XCC: []float64{last.bytes / float64(last.endpoints)}},
+	)
+	if first != last {
+		l.report.add(row{
+			Name: fmt.Sprintf("peak memory per endpoint, from %d to %d", first.endpoints, last.endpoints), Unit: "B",
+			XCC: []float64{(last.bytes - first.bytes) / float64(last.endpoints-first.endpoints)},
+		})
+	}
+	l.report.plotMemory(points)
+	return nil
+}
+
+func (l *lab) peakAtStart(ctx context.Context) (float64, error) {
+	xcc, err := l.startXCC(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := xcc.awaitSync(ctx); err != nil {
+		return 0, err
+	}
+	if err := l.awaitQuiet(ctx, xcc.PID()); err != nil {
+		return 0, err
+	}
+	used, err := xcc.usage()
+	if err != nil {
+		return 0, err
+	}
+	return float64(used.peak), xcc.stop(ctx)
+}

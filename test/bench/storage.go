@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"xcc/test/cluster"
+)
+
+// Where an API server keeps the objects of the Services, in the order in which they are to go.
+func storedPrefixes() []string {
+	return []string{
+		"/registry/services/specs/" + namespacePrefix,
+		"/registry/endpointslices/" + namespacePrefix,
+		"/registry/services/endpoints/" + namespacePrefix,
+	}
+}
+
+// transactionSize is how many keys are written at a time, fewer than etcd allows.
+const transactionSize = 100
+
+// storage is a cluster's etcd. What is done here costs its API server next to nothing, which the clients under test need
+// for themselves: counting objects, and taking thousands of them away at the same moment.
+type storage struct {
+	client *clientv3.Client
+}
+
+func openStorage(c *cluster.Cluster) (storage, error) {
+	client, err := c.Etcd.Client()
+	return storage{client: client}, err
+}
+
+func (s storage) close() error {
+	return s.client.Close()
+}
+
+// count gives the number of objects under each of the prefixes.
+func (s storage) count(ctx context.Context) ([]int64, error) {
+	var counts []int64
+	for _, prefix := range storedPrefixes() {
+		answer, err := s.client.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
+		if err != nil {
+			return nil, fmt.Errorf("count %s in etcd: %w", prefix, err)
+		}
+		counts = append(counts, answer.Count)
+	}
+	return counts, nil
+}
+
+// wantCount fails unless there are so many Services, slices and Endpoints.
+func (s storage) wantCount(ctx context.Context, want ...int64) error {
+	counts, err := s.count(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(counts, want) {
+		return fmt.Errorf("there are %d Services, slices and Endpoints, not %d", counts, want)
+	}
+	return nil
+}
+
+// emptyInterval is how often awaitEmpty looks. etcd counts by walking through its index, which takes about a millisecond
+// for 10,000 keys.
+const emptyInterval = 50 * time.Millisecond
+
+// awaitEmpty waits until all objects are gone.
+func (s storage) awaitEmpty(ctx context.Context) error {
+	ticker := time.NewTicker(emptyInterval)
+	defer ticker.Stop()
+	for _, prefix := range storedPrefixes() {
+		for {
+			answer, err := s.client.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
+			if err != nil {
+				return fmt.Errorf("count %s in etcd: %w", prefix, err)
+			}
+			if answer.Count == 0 {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("%d of %s are left: %w", answer.Count, prefix, ctx.Err())
+			case <-ticker.C:
+			}
+		}
+	}
+	return nil
+}
+
+// stored is one object as it stands in etcd.
+type stored struct {
+	key, value string
+}
+
+// dump reads all objects, in the order of the prefixes.
+func (s storage) dump(ctx context.Context) ([]stored, error) {
+	var all []stored
+	for _, prefix := range storedPrefixes() {
+		from := prefix
+		for {
+			page, err := s.client.Get(ctx, from, clientv3.WithRange(clientv3.GetPrefixRangeEnd(prefix)), clientv3.WithLimit(1000))
+			if err != nil {
+				return nil, fmt.Errorf("read %s from etcd: %w", prefix, err)
+			}
+			for _, pair := range page.Kvs {
+				all = append(all, stored{string(pair.Key), string(pair.Value)})
+			}
+			if !page.More {
+				break
+			}
+			from = all[len(all)-1].key + "\x00"
+		}
+	}
+	return all, nil
+}
+
+// remove takes objects away, behind the API server's back: it learns of it as of the deletes of another API server.
+func (s storage) remove(ctx context.Context, all []stored) error {
+	return s.commit(ctx, all, func(object stored) clientv3.Op { return clientv3.OpDelete(object.key) })
+}
+
+// restore puts objects back.
+func (s storage) restore(ctx context.Context, all []stored) error {
+	return s.commit(ctx, all, func(object stored) clientv3.Op { return clientv3.OpPut(object.key, object.value) })
+}
+
+func (s storage) commit(ctx context.Context, all []stored, operation func(stored) clientv3.Op) error {
+	for chunk := range slices.Chunk(all, transactionSize) {
+		var operations []clientv3.Op
+		for _, object := range chunk {
+			operations = append(operations, operation(object))
+		}
+		answer, err := s.client.Txn(ctx).Then(operations...).Commit()
+		if err != nil {
+			return fmt.Errorf("write to etcd: %w", err)
+		}
+		if !answer.Succeeded {
+			return errors.New("write to etcd: the transaction did nothing")
+		}
+	}
+	return nil
+}
