@@ -105,6 +105,11 @@ func (d direction) judgeRest(source, target Scene, report *Report) {
 	maps.Copy(keys, target.States)
 	for key := range keys {
 		from, into := source.States[key], target.States[key]
+		if d.lostItsLabel(into.Service) && isExported(from.Service) {
+			// The Service is nobody's any more, and what is behind it still is xcc's: both is as it should be, whatever else
+			// hinders the name.
+			continue
+		}
 		if reason := d.refusal(key, from, into, target); reason != "" {
 			for _, object := range into.objects() {
 				if d.owns(object) {
@@ -115,6 +120,11 @@ func (d direction) judgeRest(source, target Scene, report *Report) {
 		}
 		d.judgePointer(key, from, into, report)
 	}
+}
+
+// lostItsLabel tells of a pointer's Service from which somebody took the follower label, but not its origin.
+func (d direction) lostItsLabel(service *corev1.Service) bool {
+	return service != nil && service.Labels[exportLabel] != "follower" && service.Annotations[originCluster] == string(d.source.UID)
 }
 
 // refusal says why there is to be no pointer; empty where there is to be one.
