@@ -27,6 +27,7 @@ type fakeAPI struct {
 	system    types.UID // of namespace kube-system
 	api       types.UID // of service default/kubernetes
 	version   string
+	noSystem  bool // the list of kube-system is empty
 	forbidden []string // path prefixes
 	requests  []string
 	handle    func(w http.ResponseWriter, r *http.Request)
@@ -57,12 +58,14 @@ func (f *fakeAPI) take() []string {
 func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.requests = append(f.requests, r.Method+" "+r.URL.Path)
-	system, api, version, forbidden, handle := f.system, f.api, f.version, f.forbidden, f.handle
+	system, api, version, forbidden, handle, noSystem := f.system, f.api, f.version, f.forbidden, f.handle, f.noSystem
 	f.mu.Unlock()
 	byName := r.URL.Query().Get("fieldSelector") != ""
 	switch {
 	case slices.ContainsFunc(forbidden, func(prefix string) bool { return strings.HasPrefix(r.URL.Path, prefix) }):
 		answerStatus(w, http.StatusForbidden, metav1.StatusReasonForbidden)
+	case byName && r.URL.Path == "/api/v1/namespaces" && noSystem:
+		answer(w, &corev1.NamespaceList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "NamespaceList"}, ListMeta: metav1.ListMeta{ResourceVersion: version}})
 	case byName && r.URL.Path == "/api/v1/namespaces":
 		answer(w, &corev1.NamespaceList{
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "NamespaceList"}, ListMeta: metav1.ListMeta{ResourceVersion: version},

@@ -47,7 +47,10 @@ func identify(ctx context.Context, client kubernetes.Interface) (Identity, strin
 	case apierrors.IsForbidden(err):
 	case err != nil:
 		return identity, "", fmt.Errorf("read namespace kube-system: %w", err)
-	case len(namespaces.Items) == 1:
+	case len(namespaces.Items) != 1:
+		// Every cluster has it. To go on with the other UID would be to take the cluster for another.
+		return identity, "", errors.New("the server knows no namespace kube-system, so it can't be told from another")
+	default:
 		identity.System, version = namespaces.Items[0].UID, namespaces.ResourceVersion
 	}
 	services, err := client.CoreV1().Services(metav1.NamespaceDefault).List(ctx, oneByName("kubernetes"))
@@ -58,7 +61,7 @@ func identify(ctx context.Context, client kubernetes.Interface) (Identity, strin
 		identity.API, version = services.Items[0].UID, services.ResourceVersion
 	}
 	if identity.UID() == "" {
-		return identity, "", errors.New("the server knows neither namespace kube-system nor service default/kubernetes, so it can't be told from another")
+		return identity, "", errors.New("the server knows no service default/kubernetes, so it can't be told from another")
 	}
 	return identity, version, nil
 }

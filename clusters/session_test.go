@@ -198,3 +198,12 @@ func TestAnswerIsNotOldBecauseAWatchWasFaster(t *testing.T) {
 		t.Error("an answer is older than what the watch had told before the question, and that was not noticed")
 	}
 }
+
+func TestClusterWithoutKubeSystemIsNotBelieved(t *testing.T) {
+	f := newFakeAPI(t, "blue")
+	f.set(func() { f.noSystem = true })
+	c, _ := f.open(t)
+	if _, err := c.connect(t.Context()); err == nil {
+		t.Errorf("an empty list was taken for a token that may not read: the cluster is %q", c.UID())
+	}
+}
