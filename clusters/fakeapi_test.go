@@ -27,7 +27,7 @@ type fakeAPI struct {
 	system    types.UID // of namespace kube-system
 	api       types.UID // of service default/kubernetes
 	version   string
-	noSystem  bool // the list of kube-system is empty
+	noSystem  bool     // the list of kube-system is empty
 	forbidden []string // path prefixes
 	requests  []string
 	handle    func(w http.ResponseWriter, r *http.Request)
