@@ -127,10 +127,8 @@ func (c *Cluster) runSession(ctx context.Context, once bool) error {
 		return fmt.Errorf("%s: context %s: %w", c.options.Flag, c.options.Context, err)
 	}
 	defer s.close()
-	for _, view := range c.views {
-		if err := view.prepare(ctx, s); err != nil {
-			return err
-		}
+	if err := c.prepare(ctx, s); err != nil {
+		return err
 	}
 	reflecting, stop := context.WithCancel(ctx)
 	var group sync.WaitGroup
@@ -162,6 +160,18 @@ func (c *Cluster) runSession(ctx context.Context, once bool) error {
 			c.report(err)
 		}
 	}
+}
+
+// prepare readies the views for a session. Whoever answers the handshake may still never answer a question.
+func (c *Cluster) prepare(ctx context.Context, s *session) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	for _, view := range c.views {
+		if err := view.prepare(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // probe asks whether the session is alive and still what it was.

@@ -141,7 +141,8 @@ func (m *Mirror) enqueueAll() {
 		}
 	}
 	m.pass.begin(keys)
-	for _, key := range keys {
+	// What the first pass has yet to try may be on neither side any more.
+	for _, key := range append(keys, m.pass.left()...) {
 		m.queue.AddBacklog(key)
 	}
 }

@@ -127,6 +127,29 @@ func TestUnsyncedNamesComeBackWithTheSync(t *testing.T) {
 	})
 }
 
+func TestFirstPassEndsThoughANameVanishesWhileUnsynced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, _ := wholeWeb()
+		b := newBench(t, source)
+		b.mirror.enqueueAll()
+		b.source.set(func() { b.source.unsynced = true })
+		hub := running(t, 1, b.mirror)
+		synctest.Wait()
+		if b.mirror.pass.isDone() {
+			t.Error("the pass ended before its name was looked at")
+		}
+		b.source.set(func() {
+			b.source.unsynced = false
+			clear(b.source.cached)
+		})
+		hub.EnqueueAll()
+		synctest.Wait()
+		if !b.mirror.pass.isDone() {
+			t.Error("the pass waits for a name that is gone")
+		}
+	})
+}
+
 func TestNamesOutOfScopeAreNotLookedAt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, _ := wholeWeb()

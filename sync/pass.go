@@ -1,6 +1,8 @@
 package sync
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -55,6 +57,13 @@ func (p *pass) tried(key Key, err error) {
 	}
 	delete(p.open, key)
 	p.endIfDone()
+}
+
+// left are the keys that were neither brought in line nor given up yet.
+func (p *pass) left() []Key {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Keys(p.open))
 }
 
 func (p *pass) endIfDone() {

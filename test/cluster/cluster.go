@@ -189,8 +189,14 @@ func (c *Cluster) CreateNamespace(ctx context.Context, name string, labels map[s
 	return c.waitServiceAccount(ctx, name)
 }
 
-// waitServiceAccount waits for a namespace's default ServiceAccount, without which no pod can be created there.
+// waitServiceAccount waits for a namespace's default ServiceAccount, without which no pod can be created there. Its
+// controller may take half a minute to come back to an API server that was killed a few times.
 func (c *Cluster) waitServiceAccount(ctx context.Context, namespace string) error {
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, bootTimeout)
+		defer cancel()
+	}
 	what := fmt.Sprintf("cluster %s: the default ServiceAccount of namespace %s exists", c.Name, namespace)
 	return Eventually(ctx, what, func(ctx context.Context) error {
 		_, err := c.clientset.CoreV1().ServiceAccounts(namespace).Get(ctx, "default", metav1.GetOptions{})

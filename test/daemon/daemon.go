@@ -181,12 +181,27 @@ func (d *Daemon) Wait(ctx context.Context) (int, error) {
 	}
 }
 
-// Terminate asks it to end, as systemd does, and waits.
+// patience is how long a daemon has to end. xcc promises 10 seconds; a busy machine may need more.
+const patience = time.Minute
+
+// Terminate asks it to end, as systemd does, and waits. One that does not end is killed, and the error says what it was
+// doing.
 func (d *Daemon) Terminate(ctx context.Context) (int, error) {
 	if err := d.Signal(syscall.SIGTERM); err != nil {
 		return 0, err
 	}
-	return d.Wait(ctx)
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	code, err := d.Wait(waiting)
+	if err == nil || ctx.Err() != nil {
+		return code, err
+	}
+	// Go's answer to SIGQUIT is the stack of every goroutine.
+	if quit := d.Signal(syscall.SIGQUIT); quit != nil {
+		return 0, errors.Join(err, quit)
+	}
+	<-d.exited
+	return 0, fmt.Errorf("xcc has not ended within %s of SIGTERM:\n%s", patience, d.Log())
 }
 
 // Kill ends it at once, and waits until it has ended.

@@ -10,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"xcc/test/cluster"
-	"xcc/test/proxy"
 )
 
 // RunBrake carries out one seed of another kind: a cluster loses most of its Services at once, while xcc is killed at one
@@ -69,7 +68,7 @@ func (r *run) massDelete(ctx context.Context, side *Side, namespace string, coun
 	r.note(fmt.Sprintf("kill -9 at write %d of those that withdraw, after it: %t", nth, after))
 	r.statistics.Faults["kill at a call"]++
 	writes := newSequence(nth)
-	killAtCall(r.xcc, r.other(side), after, false, func(call proxy.Call) bool { return call.Write() && writes.isDue() })
+	killAtCall(r.xcc, r.other(side), killing{after: after, chosen: writes.isDue})
 	r.note(fmt.Sprintf("%d of %d Services of %s are deleted", count-1, count, side.Name))
 	for _, i := range r.random.Perm(count)[1:] {
 		r.carryOut(ctx, about("delete", side, namespace, fmt.Sprintf("shop-%d", i), "", func(ctx context.Context) error {

@@ -85,12 +85,12 @@ func (f *faults) killAtCall(side *Side) action {
 	when := map[bool]string{false: "before", true: "after"}[after]
 	return action{kind: "kill at a call", text: fmt.Sprintf("kill -9 just %s write %d from now in %s", when, nth, side.Name), do: func(context.Context) error {
 		writes := newSequence(nth)
-		killAtCall(f.xcc, side, after, false, func(call proxy.Call) bool { return call.Write() && writes.isDue() })
+		killAtCall(f.xcc, side, killing{after: after, chosen: writes.isDue})
 		return nil
 	}}
 }
 
-// sequence counts down to one event.
+// sequence counts down to one write.
 type sequence struct{ left atomic.Int64 }
 
 func newSequence(nth int) *sequence {
@@ -99,23 +99,38 @@ func newSequence(nth int) *sequence {
 	return s
 }
 
-func (s *sequence) isDue() bool { return s.left.Add(-1) == 0 }
+func (s *sequence) isDue(call proxy.Call) bool { return call.Write() && s.left.Add(-1) == 0 }
 
-// killAtCall kills xcc before or after the first call that is chosen; the choice is asked about each call once. A call
-// before which it is killed never reaches the API server.
-func killAtCall(x *xcc, side *Side, after, stayDown bool, chosen func(proxy.Call) bool) {
+// killing says at which call to kill xcc.
+type killing struct {
+	// chosen is asked about each call once.
+	chosen func(proxy.Call) bool
+	// after the call was answered, or before it is made: then it never reaches the API server.
+	after    bool
+	stayDown bool
+	// killed is called when xcc is gone; nil for nobody.
+	killed func()
+}
+
+// killAtCall kills xcc before or after the first call that is chosen.
+func killAtCall(x *xcc, side *Side, k killing) {
 	way := x.way(side)
-	if after {
-		x.later(way.Observe(nil, func(call proxy.Call) {
-			if chosen(call) {
-				x.kill(stayDown)
-			}
-		}))
+	isChosen := func(call proxy.Call) bool {
+		if !k.chosen(call) {
+			return false
+		}
+		x.kill(k.stayDown)
+		if k.killed != nil {
+			k.killed()
+		}
+		return true
+	}
+	if k.after {
+		x.later(way.Observe(nil, func(call proxy.Call) { isChosen(call) }))
 		return
 	}
 	x.later(way.Intercept(func(r *http.Request) proxy.Action {
-		if chosen(proxy.CallOf(r)) {
-			x.kill(stayDown)
+		if isChosen(proxy.CallOf(r)) {
 			return proxy.Abort()
 		}
 		return proxy.Pass()

@@ -160,14 +160,10 @@ type armed struct {
 
 func (t *trial) arm(id callID, after, stayDown bool) *armed {
 	a, counter := &armed{done: make(chan struct{})}, newCounter(t.namespace)
-	killAtCall(t.xcc, t.sides()[id.side], after, stayDown, func(call proxy.Call) bool {
+	killAtCall(t.xcc, t.sides()[id.side], killing{after: after, stayDown: stayDown, killed: func() { close(a.done) }, chosen: func(call proxy.Call) bool {
 		got, ok := counter.id(id.side, call)
-		if !ok || got != id || !a.live.Load() || a.fired.Swap(true) {
-			return false
-		}
-		close(a.done)
-		return true
-	})
+		return ok && got == id && a.live.Load() && !a.fired.Swap(true)
+	}})
 	return a
 }
 

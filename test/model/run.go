@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -232,6 +233,8 @@ func (r *run) releasedAndAtRest(ctx context.Context, namespaces ...string) error
 
 // release does what an operator does who finds withdrawals held.
 func (r *run) release(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
 	for _, side := range r.sides() {
 		name := "xcc-brake-" + string(r.other(side).UID)
 		ledger, err := side.Clientset().CoreV1().ConfigMaps(r.fenceNamespace()).Get(ctx, name, metav1.GetOptions{})
@@ -297,15 +300,34 @@ func (r *run) fences(ctx context.Context, name string) ([]invariant.Key, error) 
 	return keys, nil
 }
 
-// fence exports a Service and waits for its pointer.
+// fence exports a Service and waits for its pointer. The time is xcc's from when Kubernetes has made the slices: its
+// controllers may take half a minute to come back to an API server that was killed a few times.
 func (r *run) fence(ctx context.Context, side *Side, name string) error {
 	if err := side.create(ctx, clusterIP, r.fenceNamespace(), name, true); err != nil {
+		return err
+	}
+	if err := r.sliced(ctx, side, name); err != nil {
 		return err
 	}
 	return cluster.Eventually(ctx, "the fence of "+side.Name, func(ctx context.Context) error {
 		endpoints, err := r.other(side).Clientset().CoreV1().Endpoints(r.fenceNamespace()).Get(ctx, name, metav1.GetOptions{})
 		if err == nil && endpoints.Labels[exportLabel] != "follower" {
 			return fmt.Errorf("%s/%s is not the pointer's", endpoints.Namespace, endpoints.Name)
+		}
+		return err
+	})
+}
+
+// sliced waits until Kubernetes has made slices for a fence.
+func (r *run) sliced(ctx context.Context, side *Side, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	return cluster.Eventually(ctx, "Kubernetes makes slices for the fence of "+side.Name, func(ctx context.Context) error {
+		list, err := side.Clientset().DiscoveryV1().EndpointSlices(r.fenceNamespace()).List(ctx, metav1.ListOptions{
+			LabelSelector: discoveryv1.LabelServiceName + "=" + name,
+		})
+		if err == nil && len(list.Items) == 0 {
+			return errors.New("there is none")
 		}
 		return err
 	})
