@@ -51,6 +51,7 @@ rules:
 type AuditEvent struct {
 	Stage     string // ResponseComplete, ResponseStarted or Panic
 	Received  time.Time
+	Completed time.Time // when it had come to the stage
 	User      string
 	UserAgent string
 	// Verb is get, list, watch, create, update, patch, delete or deletecollection.
@@ -123,6 +124,7 @@ func parseAuditEvent(line []byte) (AuditEvent, error) {
 	event := AuditEvent{
 		Stage:                 string(recorded.Stage),
 		Received:              recorded.RequestReceivedTimestamp.Time,
+		Completed:             recorded.StageTimestamp.Time,
 		User:                  recorded.User.Username,
 		UserAgent:             recorded.UserAgent,
 		Verb:                  recorded.Verb,

@@ -736,7 +736,7 @@ func patching(name string, kind types.PatchType, patch string, subresources ...s
 }
 
 // try changes an object as it is, once.
-func try[T any](ctx context.Context, objects client[T], name string, change func(T)) error {
+func try[T any](ctx context.Context, objects cluster.Objects[T], name string, change func(T)) error {
 	object, err := objects.Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
 		return err

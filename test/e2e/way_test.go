@@ -13,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/retry"
 
 	"xcc/test/cluster"
 	"xcc/test/daemon"
@@ -128,24 +127,10 @@ func (w *way) edit(t *testing.T, name string, change func(*corev1.Service)) {
 	edit(t, w.from.Clientset().CoreV1().Services(w.namespace), name, change)
 }
 
-// client reads and writes one kind of object.
-type client[T any] interface {
-	Get(context.Context, string, metav1.GetOptions) (T, error)
-	Update(context.Context, T, metav1.UpdateOptions) (T, error)
-}
-
 // edit changes an object, whoever else may be changing it.
-func edit[T any](t *testing.T, objects client[T], name string, change func(T)) {
+func edit[T any](t *testing.T, objects cluster.Objects[T], name string, change func(T)) {
 	t.Helper()
-	mustBe(t, retry.RetryOnConflict(retry.DefaultBackoff, func() error {
-		object, err := objects.Get(t.Context(), name, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		change(object)
-		_, err = objects.Update(t.Context(), object, metav1.UpdateOptions{})
-		return err
-	}))
+	mustBe(t, cluster.Edit(t.Context(), objects, name, change))
 }
 
 // run runs pods for the Service of that name in the source. first is the ordinal of the first of them.

@@ -69,6 +69,18 @@ func newRig(t *testing.T, p *pair) *rig {
 	return r
 }
 
+// newShop is a rig in which xcc runs and has mirrored two Services of A, cart and till.
+func newShop(t *testing.T) *rig {
+	t.Helper()
+	r := newRig(t, shared)
+	r.a.export(t, exported("cart"), r.a.address(1))
+	r.a.export(t, exported("till"), r.a.address(2))
+	r.run(t)
+	r.a.mirrored(t, "cart", r.a.address(1))
+	r.a.mirrored(t, "till", r.a.address(2))
+	return r
+}
+
 // grantLedger lets xcc keep its Lease and the delete brake's count in the test's own namespace, so that no test trips the
 // brake of another.
 func grantLedger(t *testing.T, s *side, namespace string) {

@@ -22,12 +22,7 @@ func exportedOnly(rule proxy.Rule) proxy.Rule {
 func TestUnreadableSource(t *testing.T) {
 	t.Run("01 a source that can't be reached loses no pointer, and its changes arrive when it can", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, shared)
-		r.a.export(t, exported("cart"), r.a.address(1))
-		r.a.export(t, exported("till"), r.a.address(2))
-		r.run(t)
-		r.a.mirrored(t, "cart", r.a.address(1))
-		r.a.mirrored(t, "till", r.a.address(2))
+		r := newShop(t)
 		before, mark := len(r.xcc.Log()), r.b.mark(t)
 		r.a.Cut()
 		r.a.remove(t, "till")
@@ -64,12 +59,7 @@ func TestUnreadableSource(t *testing.T) {
 	for _, status := range []int{http.StatusNotFound, http.StatusGone} {
 		t.Run("02 a load balancer's "+http.StatusText(status)+" is no proof that a Service is gone", func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, shared)
-			r.a.export(t, exported("cart"), r.a.address(1))
-			r.a.export(t, exported("till"), r.a.address(2))
-			r.run(t)
-			r.a.mirrored(t, "cart", r.a.address(1))
-			r.a.mirrored(t, "till", r.a.address(2))
+			r := newShop(t)
 			mark := r.b.mark(t)
 
 			// The watches tell that it is gone, and the proof is refused.

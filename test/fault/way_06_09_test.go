@@ -93,12 +93,7 @@ func TestInterruptedWrites(t *testing.T) {
 	} {
 		t.Run("09 "+name+" is noticed, costs no pointer, and is left behind", func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, shared)
-			r.a.export(t, exported("cart"), r.a.address(1))
-			r.a.export(t, exported("till"), r.a.address(2))
-			r.run(t)
-			r.a.mirrored(t, "cart", r.a.address(1))
-			r.a.mirrored(t, "till", r.a.address(2))
+			r := newShop(t)
 			before, mark := len(r.xcc.Log()), r.b.mark(t)
 			fault.begin(r.a)
 			r.a.remove(t, "till")

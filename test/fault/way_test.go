@@ -14,7 +14,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/util/retry"
 
 	"xcc/test/cluster"
 )
@@ -102,23 +101,10 @@ func (s *side) remove(t *testing.T, name string) {
 	mustBe(t, s.Clientset().DiscoveryV1().EndpointSlices(s.rig.namespace).Delete(t.Context(), name, metav1.DeleteOptions{}))
 }
 
-type client[T any] interface {
-	Get(context.Context, string, metav1.GetOptions) (T, error)
-	Update(context.Context, T, metav1.UpdateOptions) (T, error)
-}
-
 // edit changes an object, whoever else may be changing it.
-func edit[T any](t *testing.T, objects client[T], name string, change func(T)) {
+func edit[T any](t *testing.T, objects cluster.Objects[T], name string, change func(T)) {
 	t.Helper()
-	mustBe(t, retry.RetryOnConflict(retry.DefaultBackoff, func() error {
-		object, err := objects.Get(t.Context(), name, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		change(object)
-		_, err = objects.Update(t.Context(), object, metav1.UpdateOptions{})
-		return err
-	}))
+	mustBe(t, cluster.Edit(t.Context(), objects, name, change))
 }
 
 // pointer is what a cluster has under a name, as clients of it see it.

@@ -1,13 +1,8 @@
 package invariant
 
 import (
-	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -18,8 +13,7 @@ import (
 	"xcc/test/cluster"
 )
 
-// Request is one request that an API server has carried out. The harness's own form of an audit event doesn't tell when
-// it was done, and without that no read can be placed between two writes.
+// Request is one request that an API server has carried out.
 type Request struct {
 	Received, Completed time.Time
 	User                string
@@ -36,61 +30,21 @@ type Request struct {
 // ReadAudit gives the requests that a cluster has logged since a mark, in the order in which they were done. Watches are
 // left out: they are reads that no decision may rest on.
 func ReadAudit(c *cluster.Cluster, since cluster.AuditMark) ([]Request, error) {
-	requests, err := readAudit(filepath.Join(c.Directory(), "audit.log"), int64(since))
+	events, err := c.Audit(since)
 	if err != nil {
-		return nil, fmt.Errorf("cluster %s: audit log: %w", c.Name, err)
-	}
-	return requests, nil
-}
-
-func readAudit(path string, offset int64) ([]Request, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	if _, err := file.Seek(offset, io.SeekStart); err != nil {
 		return nil, err
 	}
 	var requests []Request
-	lines := bufio.NewReaderSize(file, 1<<20)
-	for {
-		line, err := lines.ReadBytes('\n')
-		if errors.Is(err, io.EOF) {
-			return requests, nil // what follows the last line's end is still being written
-		}
-		if err != nil {
-			return nil, err
-		}
-		var event auditv1.Event
-		if err := json.Unmarshal(line, &event); err != nil {
-			return nil, fmt.Errorf("%w in %q", err, line)
-		}
-		if event.Stage == auditv1.StageResponseComplete && event.Verb != "watch" {
-			requests = append(requests, requestOf(event))
+	for _, event := range events {
+		if event.Stage == string(auditv1.StageResponseComplete) && event.Verb != "watch" {
+			requests = append(requests, Request{
+				Received: event.Received, Completed: event.Completed, User: event.User, Verb: event.Verb, URI: event.RequestURI,
+				Resource: event.Resource, Subresource: event.Subresource, Namespace: event.Namespace, Name: event.Name,
+				Code: event.Code, Body: event.RequestObject, Answer: event.ResponseObject,
+			})
 		}
 	}
-}
-
-func requestOf(event auditv1.Event) Request {
-	request := Request{
-		Received: event.RequestReceivedTimestamp.Time, Completed: event.StageTimestamp.Time,
-		User: event.User.Username, Verb: event.Verb, URI: event.RequestURI,
-	}
-	if object := event.ObjectRef; object != nil {
-		request.Resource, request.Subresource = object.Resource, object.Subresource
-		request.Namespace, request.Name = object.Namespace, object.Name
-	}
-	if event.ResponseStatus != nil {
-		request.Code = event.ResponseStatus.Code
-	}
-	if event.RequestObject != nil {
-		request.Body = event.RequestObject.Raw
-	}
-	if event.ResponseObject != nil {
-		request.Answer = event.ResponseObject.Raw
-	}
-	return request
+	return requests, nil
 }
 
 // String is the request as evidence.

@@ -8,7 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/util/retry"
+
+	"xcc/test/cluster"
 )
 
 // action is something that happens. What it is depends on the seed alone, and never on what the clusters are like, so
@@ -135,15 +136,8 @@ func (o *operations) recreate(side *Side, namespace, name string) action {
 func (o *operations) optOut(side *Side, namespace, _ string) action {
 	value := []string{"false", "true"}[o.random.IntN(2)]
 	return about("opt out", side, namespace, "*", ": label "+value, func(ctx context.Context) error {
-		namespaces := side.Clientset().CoreV1().Namespaces()
-		return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
-			found, err := namespaces.Get(ctx, namespace, metav1.GetOptions{})
-			if err != nil {
-				return err
-			}
+		return cluster.Edit(ctx, side.Clientset().CoreV1().Namespaces(), namespace, func(found *corev1.Namespace) {
 			metav1.SetMetaDataLabel(&found.ObjectMeta, exportLabel, value)
-			_, err = namespaces.Update(ctx, found, metav1.UpdateOptions{})
-			return err
 		})
 	})
 }
@@ -172,16 +166,7 @@ func (o *operations) createNamespace(side *Side, namespace, _ string) action {
 
 // edit changes a Service, whoever else may be changing it.
 func (s *Side) edit(ctx context.Context, namespace, name string, change func(*corev1.Service)) error {
-	services := s.Clientset().CoreV1().Services(namespace)
-	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
-		service, err := services.Get(ctx, name, metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
-		change(service)
-		_, err = services.Update(ctx, service, metav1.UpdateOptions{})
-		return err
-	})
+	return cluster.Edit(ctx, s.Clientset().CoreV1().Services(namespace), name, change)
 }
 
 // isNothing reports whether an error only says that there was nothing to do the thing to, or that it can't be done there.
