@@ -28,6 +28,7 @@ type fakeAPI struct {
 	api       types.UID // of service default/kubernetes
 	version   string
 	noSystem  bool     // the list of kube-system is empty
+	starting  bool     // it has yet to read its RBAC rules, and forbids everything until it is asked whether it is ready
 	forbidden []string // path prefixes
 	requests  []string
 	handle    func(w http.ResponseWriter, r *http.Request)
@@ -59,10 +60,14 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.requests = append(f.requests, r.Method+" "+r.URL.Path)
 	system, api, version, forbidden, handle, noSystem := f.system, f.api, f.version, f.forbidden, f.handle, f.noSystem
+	starting := f.starting
+	if r.URL.Path == "/readyz" {
+		f.starting = false
+	}
 	f.mu.Unlock()
 	byName := r.URL.Query().Get("fieldSelector") != ""
 	switch {
-	case slices.ContainsFunc(forbidden, func(prefix string) bool { return strings.HasPrefix(r.URL.Path, prefix) }):
+	case starting, slices.ContainsFunc(forbidden, func(prefix string) bool { return strings.HasPrefix(r.URL.Path, prefix) }):
 		answerStatus(w, http.StatusForbidden, metav1.StatusReasonForbidden)
 	case byName && r.URL.Path == "/api/v1/namespaces" && noSystem:
 		answer(w, &corev1.NamespaceList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "NamespaceList"}, ListMeta: metav1.ListMeta{ResourceVersion: version}})
@@ -76,6 +81,8 @@ func (f *fakeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceList"}, ListMeta: metav1.ListMeta{ResourceVersion: version},
 			Items: []corev1.Service{{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "kubernetes", UID: api}}},
 		})
+	case r.URL.Path == "/readyz":
+		w.Write([]byte("ok"))
 	case handle != nil:
 		handle(w, r)
 	default:

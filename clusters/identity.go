@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -42,11 +43,15 @@ func identify(ctx context.Context, client kubernetes.Interface) (Identity, strin
 	var identity Identity
 	version := ""
 	// A list of one, because the answer to a get would not tell how far the store is.
-	namespaces, err := client.CoreV1().Namespaces().List(ctx, oneByName(metav1.NamespaceSystem))
+	var namespaces *corev1.NamespaceList
+	hidden, err := lacksRight(ctx, client, func() (err error) {
+		namespaces, err = client.CoreV1().Namespaces().List(ctx, oneByName(metav1.NamespaceSystem))
+		return err
+	})
 	switch {
-	case apierrors.IsForbidden(err):
 	case err != nil:
 		return identity, "", fmt.Errorf("read namespace kube-system: %w", err)
+	case hidden:
 	case len(namespaces.Items) != 1:
 		// Every cluster has it. To go on with the other UID would be to take the cluster for another.
 		return identity, "", errors.New("the server knows no namespace kube-system, so it can't be told from another")

@@ -51,6 +51,40 @@ func TestIdentityWithoutNamespaces(t *testing.T) {
 	}
 }
 
+// TestIdentityOfAStartingServer: what an API server forbids that has yet to read its RBAC rules says nothing of the token.
+func TestIdentityOfAStartingServer(t *testing.T) {
+	f := newFakeAPI(t, "blue")
+	f.set(func() { f.starting = true })
+	c, _ := f.open(t)
+	if _, err := c.connect(t.Context()); err == nil || c.UID() != "" {
+		t.Errorf("identity %+v, %v", c.Identity(), err)
+	}
+	s, err := c.connect(t.Context())
+	if err != nil || c.Identity() != (Identity{System: "blue", API: "api-of-blue"}) {
+		t.Errorf("when it is ready: identity %+v, %v", c.Identity(), err)
+	}
+	t.Cleanup(s.connections.CloseAll)
+}
+
+// TestRightsThatComeMeanwhile: an answer from before the server was ready doesn't count.
+func TestRightsThatComeMeanwhile(t *testing.T) {
+	f := newFakeAPI(t, "blue")
+	asked := 0
+	f.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/v1/namespaces" {
+			if asked++; asked == 1 {
+				answerStatus(w, http.StatusForbidden, metav1.StatusReasonForbidden)
+				return
+			}
+		}
+		f.ServeHTTP(w, r)
+	})
+	c, _ := f.connected(t)
+	if got := c.Identity(); got != (Identity{System: "blue", API: "api-of-blue"}) {
+		t.Errorf("identity %+v", got)
+	}
+}
+
 func TestSameIdentity(t *testing.T) {
 	tests := []struct {
 		name string

@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
@@ -185,14 +184,14 @@ var errRightsChanged = errors.New("what the token may do with EndpointSlices has
 
 // mayListSlices asks for a slice that every cluster has.
 func mayListSlices(ctx context.Context, session *session) (bool, error) {
-	_, err := session.client.DiscoveryV1().EndpointSlices(metav1.NamespaceDefault).List(ctx, oneByName("kubernetes"))
-	if apierrors.IsForbidden(err) {
-		return false, nil
-	}
+	hidden, err := lacksRight(ctx, session.client, func() error {
+		_, err := session.client.DiscoveryV1().EndpointSlices(metav1.NamespaceDefault).List(ctx, oneByName("kubernetes"))
+		return err
+	})
 	if err != nil {
 		return false, fmt.Errorf("list EndpointSlices: %w", err)
 	}
-	return true, nil
+	return !hidden, nil
 }
 
 func (s *Source) reflectors(session *session) []*cache.Reflector {

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -121,9 +122,13 @@ func (t *Target[K]) refresh(ctx context.Context, s *session) error {
 		return fmt.Errorf("read service default/kubernetes: %w", err)
 	}
 	families, cidrs := api.Spec.IPFamilies, inferredCIDRs(api.Spec.ClusterIPs)
-	list, err := s.client.NetworkingV1().ServiceCIDRs().List(ctx, metav1.ListOptions{})
+	var list *networkingv1.ServiceCIDRList
+	hidden, err := lacksRight(ctx, s.client, func() (err error) {
+		list, err = s.client.NetworkingV1().ServiceCIDRs().List(ctx, metav1.ListOptions{})
+		return err
+	})
 	switch {
-	case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
+	case hidden, apierrors.IsNotFound(err):
 	case err != nil:
 		return fmt.Errorf("list the ServiceCIDRs: %w", err)
 	case len(list.Items) > 0:

@@ -48,6 +48,14 @@ func (r *run) restore(ctx context.Context) (err error) {
 		return err
 	}
 	r.note("backup of " + side.Name)
+	// What comes now is so much newer that the restored store stays behind it for as long as it is looked at.
+	revision, err := side.revision(ctx)
+	if err != nil {
+		return err
+	}
+	if err := side.catchUp(ctx, revision+2000); err != nil {
+		return err
+	}
 	lost := []string{"lost-1", "lost-2", "lost-3"}
 	for _, name := range lost {
 		if err := side.create(ctx, clusterIP, r.fenceNamespace(), name, true); err != nil {
