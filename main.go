@@ -24,6 +24,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"xcc/clusters"
+	"xcc/manifests/systemd"
 	"xcc/sync"
 )
 
@@ -162,7 +163,27 @@ func syncClusters(c *cli.Context, stderr io.Writer) error {
 			})
 		}
 	}
+	telling, stop := context.WithCancel(c.Context)
+	var group stdsync.WaitGroup
+	defer group.Wait()
+	defer stop()
+	group.Go(func() {
+		systemd.Tell(telling, func() systemd.Condition { return condition(hub, c.Bool("leader-elect"), a, b) }, log)
+	})
 	return serve(c.Context, a, b, hub.Once, work)
+}
+
+// condition is what systemd is told. To stand by is all that a daemon without the Lease is to do, so it is ready then.
+func condition(hub *sync.Hub, standsBy bool, sides ...*clusters.Cluster) systemd.Condition {
+	for _, cluster := range sides {
+		if cluster.UID() == "" {
+			return systemd.Condition{Status: "waiting for " + cluster.Name() + " to answer"}
+		}
+	}
+	if standsBy && !hub.Running() {
+		return systemd.Condition{Ready: true, Status: "standing by for the Lease"}
+	}
+	return systemd.Condition{Ready: hub.Passed(), Status: hub.Summary(), Stuck: hub.Stuck()}
 }
 
 // daemonIdentity tells this process from any other, also of the same host.

@@ -97,6 +97,7 @@ func (m *Mirror) write(ctx context.Context, rules Rules, key Key, change Change)
 	if err := guard(change); err != nil {
 		return nil, err
 	}
+	defer m.looks.step()
 	if m.MayWrite != nil {
 		if err := m.MayWrite(); err != nil {
 			return nil, fmt.Errorf("%s: %w", change, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -21,6 +22,8 @@ type Hub struct {
 	Workers int
 	// Once ends Run when every name that was found at the start is in line.
 	Once bool
+
+	running atomic.Bool
 }
 
 // Enqueue adds a name, something of which has changed on either side.
@@ -47,6 +50,7 @@ func (h *Hub) EnqueueAll() {
 // Run works until ctx ends, or, with Once, until the first pass is done; then it takes no more work, finishes the writes
 // in hand and returns. It fails if, with Once, some name could not be brought in line.
 func (h *Hub) Run(ctx context.Context) error {
+	h.running.Store(true)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	writes, cancel := context.WithCancel(context.WithoutCancel(ctx))

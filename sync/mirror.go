@@ -115,6 +115,8 @@ type Mirror struct {
 	foreign map[Key][]*Copy
 	// stale: the source has been silent for longer than WithdrawAfter.
 	stale atomic.Bool
+
+	looks, tending pulse
 }
 
 // NewMirror makes a direction ready to run. The name is that of its queue's metrics.
@@ -188,6 +190,7 @@ func (m *Mirror) work(ctx context.Context) bool {
 		return false
 	}
 	defer m.queue.Done(key)
+	defer m.looks.begin()()
 	if m.queue.ShuttingDown() {
 		// A queue that is shut down gives out what is left in it; the next start finds it again.
 		return true
@@ -317,6 +320,7 @@ func (m *Mirror) countPointers() int {
 
 // tend looks after what no event tells of: that the brake was released from elsewhere, and that the source is silent.
 func (m *Mirror) tend(ctx context.Context) {
+	defer m.tending.begin()()
 	if err := m.tendBrake(ctx); err != nil {
 		m.Log.WithError(err).Debug("can't look after the delete brake")
 	}
