@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -16,9 +17,11 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
 	"github.com/sirupsen/logrus"
 	"github.com/urfave/cli/v2"
+	"golang.org/x/term"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/klog/v2"
@@ -72,6 +75,18 @@ func app(stdout, stderr io.Writer) *cli.App {
 			Flags:        syncFlags(),
 			OnUsageError: asIs,
 			Action:       func(c *cli.Context) error { return syncClusters(c, stderr) },
+		}, {
+			Name:         "link",
+			Usage:        "give xcc its identity in both clusters, with an administrator's contexts, and write its kubeconfig",
+			Flags:        linkFlags(),
+			OnUsageError: asIs,
+			Action:       linkClusters,
+		}, {
+			Name:         "unlink",
+			Usage:        "withdraw all pointers from both clusters, then xcc's identity",
+			Flags:        unlinkFlags(),
+			OnUsageError: asIs,
+			Action:       func(c *cli.Context) error { return unlinkClusters(c, stderr) },
 		}},
 	}
 }
@@ -93,7 +108,8 @@ func version() string {
 	return "devel"
 }
 
-func syncFlags() []cli.Flag {
+// sideFlags name the two clusters. All commands have them.
+func sideFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "kubeconfig", EnvVars: []string{"XCC_KUBECONFIG", "KUBECONFIG_PATH"}, Usage: "kubeconfig `FILE` of both clusters (default: $KUBECONFIG, then ~/.kube/config)"},
 		&cli.StringFlag{Name: "kubeconfig-a", EnvVars: []string{"XCC_KUBECONFIG_A"}, Usage: "kubeconfig `FILE` of side A, where it has one of its own"},
@@ -103,11 +119,32 @@ func syncFlags() []cli.Flag {
 		&cli.StringFlag{Name: "name-a", EnvVars: []string{"XCC_NAME_A"}, Usage: "display `NAME` of side A (default: its context)"},
 		&cli.StringFlag{Name: "name-b", EnvVars: []string{"XCC_NAME_B"}, Usage: "display `NAME` of side B (default: its context)"},
 		&cli.BoolFlag{Name: "devmode", EnvVars: []string{"XCC_DEVMODE", "DEV_MODE"}, Usage: "readable debug logs; without contexts, the two that the kubeconfig holds"},
+	}
+}
+
+func directionFlag() cli.Flag {
+	return &cli.StringFlag{Name: "direction", EnvVars: []string{"XCC_DIRECTION"}, Value: "both", Usage: "both, a-to-b or b-to-a"}
+}
+
+func createNamespacesFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "create-namespaces", EnvVars: []string{"XCC_CREATE_NAMESPACES"}, Usage: "create a namespace that is missing in the target"}
+}
+
+func leaderElectFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "leader-elect", EnvVars: []string{"XCC_LEADER_ELECT"}, Usage: "run only while holding a Lease in side A; others stand by"}
+}
+
+func leaseNamespaceFlag() cli.Flag {
+	return &cli.StringFlag{Name: "lease-namespace", EnvVars: []string{"XCC_LEASE_NAMESPACE"}, Value: "xcc", Usage: "`NAMESPACE` of the Lease, and of the delete brake's count in each target"}
+}
+
+func syncFlags() []cli.Flag {
+	return append(sideFlags(), []cli.Flag{
 		&cli.StringFlag{Name: "selector", EnvVars: []string{"XCC_SELECTOR"}, Value: sync.LabelExport + "=" + sync.Exported, Usage: "label `SELECTOR` of exported Services"},
-		&cli.StringFlag{Name: "direction", EnvVars: []string{"XCC_DIRECTION"}, Value: "both", Usage: "both, a-to-b or b-to-a"},
+		directionFlag(),
 		&cli.StringSliceFlag{Name: "namespace", EnvVars: []string{"XCC_NAMESPACE"}, Usage: "look at this `NAMESPACE` only (repeatable)"},
 		&cli.StringSliceFlag{Name: "exclude-namespace", EnvVars: []string{"XCC_EXCLUDE_NAMESPACE"}, Usage: "do not look at this `NAMESPACE` (repeatable)"},
-		&cli.BoolFlag{Name: "create-namespaces", EnvVars: []string{"XCC_CREATE_NAMESPACES"}, Usage: "create a namespace that is missing in the target"},
+		createNamespacesFlag(),
 		&cli.StringFlag{Name: "endpoints-api", EnvVars: []string{"XCC_ENDPOINTS_API"}, Value: string(sync.Both), Usage: "what pointers hold their addresses in: both, slices or endpoints"},
 		&cli.StringSliceFlag{Name: "copy-label", EnvVars: []string{"XCC_COPY_LABEL"}, Usage: "label `KEY` that a pointer takes over from its Service (repeatable)"},
 		&cli.StringSliceFlag{Name: "copy-annotation", EnvVars: []string{"XCC_COPY_ANNOTATION"}, Usage: "annotation `KEY` that a pointer takes over from its Service (repeatable)"},
@@ -117,14 +154,286 @@ func syncFlags() []cli.Flag {
 		&cli.BoolFlag{Name: "allow-mass-delete", EnvVars: []string{"XCC_ALLOW_MASS_DELETE"}, Usage: "with --once: let all held withdrawals through, and release the brake"},
 		&cli.StringFlag{Name: "on-unreachable", EnvVars: []string{"XCC_ON_UNREACHABLE"}, Value: "keep", Usage: "what becomes of a silent source's addresses: keep or withdraw"},
 		&cli.DurationFlag{Name: "stale-after", EnvVars: []string{"XCC_STALE_AFTER"}, Value: 10 * time.Minute, Usage: "with --on-unreachable=withdraw: how long a source must be silent"},
-		&cli.BoolFlag{Name: "leader-elect", EnvVars: []string{"XCC_LEADER_ELECT"}, Usage: "run only while holding a Lease in side A; others stand by"},
-		&cli.StringFlag{Name: "lease-namespace", EnvVars: []string{"XCC_LEASE_NAMESPACE"}, Value: "xcc", Usage: "`NAMESPACE` of the Lease, and of the delete brake's count in each target"},
+		leaderElectFlag(),
+		leaseNamespaceFlag(),
 		&cli.IntFlag{Name: "workers", EnvVars: []string{"XCC_WORKERS"}, Value: 16, Usage: "how many Services each direction looks at at a time"},
 		&cli.BoolFlag{Name: "once", EnvVars: []string{"XCC_ONCE"}, Usage: "bring all in sync, then exit: 0, or 1 if any Service failed"},
 		&cli.BoolFlag{Name: "dry-run", EnvVars: []string{"XCC_DRY_RUN"}, Usage: "log what would be written, write nothing"},
 		&cli.StringFlag{Name: "log-level", EnvVars: []string{"XCC_LOG_LEVEL"}, Value: "info", Usage: "error, warning, info or debug"},
 		&cli.StringFlag{Name: "log-format", EnvVars: []string{"XCC_LOG_FORMAT"}, Value: "text", Usage: "text or json"},
+	}...)
+}
+
+func linkFlags() []cli.Flag {
+	return append(sideFlags(), directionFlag(), createNamespacesFlag(), leaderElectFlag(), leaseNamespaceFlag(),
+		&cli.StringFlag{Name: "output", Value: "xcc.kubeconfig", Usage: "write xcc's kubeconfig to this `FILE`"},
+		&cli.BoolFlag{Name: "rotate", Usage: "make new tokens; those from before end at once"},
+		&cli.BoolFlag{Name: "print", Usage: "write the YAML of the identity to standard output instead; no cluster is asked"},
+		&cli.StringFlag{Name: "side", Usage: "with --print: the YAML of this `SIDE` only, A or B"},
+	)
+}
+
+// linkClusters gives xcc its identity.
+func linkClusters(c *cli.Context) error {
+	if c.Args().Present() {
+		return fmt.Errorf("link takes no argument, only flags: %q", c.Args().First())
 	}
+	partA, partB, err := parts(c)
+	if err != nil {
+		return err
+	}
+	if c.Bool("print") {
+		return printParts(c, partA, partB)
+	}
+	a, b, err := admins(c)
+	if err != nil {
+		return err
+	}
+	if err := clusters.MayReplace(c.String("output"), a.Name(), b.Name()); err != nil {
+		return fmt.Errorf("--output: %w", err)
+	}
+	var credentials []clusters.Credential
+	for _, side := range []struct {
+		admin *clusters.Admin
+		part  clusters.Part
+	}{{a, partA}, {b, partB}} {
+		tell := teller(c, side.admin.Name())
+		if c.Bool("rotate") {
+			if err := side.admin.Rotate(c.Context, tell); err != nil {
+				return err
+			}
+		}
+		if err := side.admin.Grant(c.Context, side.part, tell); err != nil {
+			return err
+		}
+		credential, err := side.admin.Credential(c.Context)
+		if err != nil {
+			return err
+		}
+		credentials = append(credentials, credential)
+	}
+	changed, err := clusters.WriteKubeconfig(c.String("output"), credentials...)
+	if err != nil {
+		return fmt.Errorf("--output: %w", err)
+	}
+	outcome := "unchanged"
+	if changed {
+		outcome = "written"
+	}
+	fmt.Fprintf(c.App.Writer, "%s %s\n", c.String("output"), outcome)
+	return nil
+}
+
+func unlinkFlags() []cli.Flag {
+	return append(sideFlags(), leaseNamespaceFlag(), &cli.BoolFlag{Name: "yes", Usage: "do not ask"})
+}
+
+// unlinkClusters takes everything of xcc out of both clusters.
+func unlinkClusters(c *cli.Context, stderr io.Writer) error {
+	if c.Args().Present() {
+		return fmt.Errorf("unlink takes no argument, only flags: %q", c.Args().First())
+	}
+	if !c.Bool("yes") && !isTerminal(c.App.Reader) {
+		return errors.New("--yes: missing; without a terminal to ask at, unlink does nothing unless it is given")
+	}
+	adminA, adminB, err := admins(c)
+	if err != nil {
+		return err
+	}
+	pair, err := openPair(c, quiet(stderr))
+	if err != nil {
+		return err
+	}
+	return pair.serve(c.Context, func(ctx context.Context) error {
+		sides := []struct {
+			admin *clusters.Admin
+			order sync.Order
+			other string
+		}{
+			{adminA, pair.order(pair.b, pair.intoA), adminB.Name()},
+			{adminB, pair.order(pair.a, pair.intoB), adminA.Name()},
+		}
+		for _, side := range sides {
+			origins, err := sync.OriginsOf(side.order.Target)
+			if err != nil {
+				return err
+			}
+			tell := teller(c, side.admin.Name())
+			tell(fmt.Sprintf("pointers of %s to withdraw: %d", side.other, origins.Of(side.order.Source)))
+			for _, origin := range origins.Except(side.order.Source) {
+				tell(fmt.Sprintf("pointers of %s (cluster %s) left alone: %d; is a daemon for that cluster using the identity here?", origin.Name, origin.Cluster, origin.Count))
+			}
+		}
+		if !c.Bool("yes") && !confirmed(c, fmt.Sprintf("Withdraw them, and xcc's identity from %s and %s?", adminA.Name(), adminB.Name())) {
+			return errors.New("not confirmed; nothing was changed")
+		}
+		for _, side := range sides {
+			if err := side.admin.Disarm(ctx, teller(c, side.admin.Name())); err != nil {
+				return err
+			}
+		}
+		for _, side := range sides {
+			tell := teller(c, side.admin.Name())
+			withdrawn, err := side.order.Withdraw(ctx)
+			tell(fmt.Sprintf("pointers of %s withdrawn: %d", side.other, withdrawn))
+			if err != nil {
+				return fmt.Errorf("cluster %s: %w", side.admin.Name(), err)
+			}
+			if err := side.admin.Revoke(ctx, side.order.Source, c.String("lease-namespace"), tell); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// isTerminal reports whether somebody can answer there.
+func isTerminal(reader io.Reader) bool {
+	file, ok := reader.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// confirmed asks on the terminal.
+func confirmed(c *cli.Context, question string) bool {
+	fmt.Fprintf(c.App.ErrWriter, "%s [y/N] ", question)
+	answer, _ := bufio.NewReader(c.App.Reader).ReadString('\n')
+	return slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(answer)))
+}
+
+// quiet is a logger for commands whose result is what they print: what goes wrong, and nothing else.
+func quiet(stderr io.Writer) logrus.FieldLogger {
+	log := logrus.New()
+	log.SetOutput(stderr)
+	log.SetLevel(logrus.ErrorLevel)
+	klog.SetLogger(logr.Discard())
+	return log
+}
+
+// pair is both clusters with a view of the pointers in each.
+type pair struct {
+	a, b         *clusters.Cluster
+	intoA, intoB *clusters.Target[*sync.Copy]
+	log          logrus.FieldLogger
+}
+
+func openPair(c *cli.Context, log logrus.FieldLogger) (*pair, error) {
+	sideA, sideB, err := sides(c)
+	if err != nil {
+		return nil, err
+	}
+	p := &pair{log: log}
+	if p.a, err = clusters.Open(sideA, log); err != nil {
+		return nil, err
+	}
+	if p.b, err = clusters.Open(sideB, log); err != nil {
+		return nil, err
+	}
+	p.intoA, p.intoB = pointersOf(p.a), pointersOf(p.b)
+	return p, nil
+}
+
+// pointersOf adds a view of a cluster's pointers.
+func pointersOf(cluster *clusters.Cluster) *clusters.Target[*sync.Copy] {
+	follower := labels.SelectorFromSet(labels.Set{sync.LabelExport: sync.Follower})
+	return clusters.NewTarget(cluster, follower, sync.Rules{}.Observe, clusters.Unheard)
+}
+
+// serve runs work when both clusters are connected and known, and the pointers read.
+func (p *pair) serve(ctx context.Context, work func(context.Context) error) error {
+	return serve(ctx, p.a, p.b, true, func(ctx context.Context) error {
+		if err := errors.Join(p.intoA.WaitSynced(ctx), p.intoB.WaitSynced(ctx)); err != nil {
+			return err
+		}
+		return work(ctx)
+	})
+}
+
+// order is an order about the pointers of a source.
+func (p *pair) order(from *clusters.Cluster, into *clusters.Target[*sync.Copy]) sync.Order {
+	return sync.Order{Source: from.UID(), Target: into, Writer: into, Log: p.log}
+}
+
+// parts gives what each side is for xcc.
+func parts(c *cli.Context) (a, b clusters.Part, err error) {
+	a = clusters.Part{CreateNamespaces: c.Bool("create-namespaces"), LeaseNamespace: c.String("lease-namespace")}
+	b = a
+	a.Lease = c.Bool("leader-elect")
+	switch c.String("direction") {
+	case "both":
+		a.Source, a.Target, b.Source, b.Target = true, true, true, true
+	case "a-to-b":
+		a.Source, b.Target = true, true
+	case "b-to-a":
+		b.Source, a.Target = true, true
+	default:
+		return a, b, fmt.Errorf("--direction: %q is none of both, a-to-b and b-to-a", c.String("direction"))
+	}
+	return a, b, nil
+}
+
+// printParts writes the identity's YAML. Where both sides get the same, it is written once.
+func printParts(c *cli.Context, a, b clusters.Part) error {
+	var texts [2]string
+	for i, part := range []clusters.Part{a, b} {
+		objects, err := part.Objects()
+		if err != nil {
+			return err
+		}
+		text, err := clusters.YAML(objects)
+		if err != nil {
+			return err
+		}
+		texts[i] = string(text)
+	}
+	side := strings.ToUpper(c.String("side"))
+	switch {
+	case side == "A":
+		fmt.Fprint(c.App.Writer, texts[0])
+	case side == "B":
+		fmt.Fprint(c.App.Writer, texts[1])
+	case side != "":
+		return fmt.Errorf("--side: %q is neither A nor B", c.String("side"))
+	case texts[0] == texts[1]:
+		fmt.Fprint(c.App.Writer, "# For both sides.\n", texts[0])
+	default:
+		fmt.Fprint(c.App.Writer, "# For side A.\n", texts[0], "# For side B.\n", texts[1])
+	}
+	return nil
+}
+
+// admins connects with the contexts of administrators.
+func admins(c *cli.Context) (a, b *clusters.Admin, err error) {
+	sideA, sideB, err := sides(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	if a, err = clusters.OpenAdmin(c.Context, sideA); err != nil {
+		return nil, nil, err
+	}
+	if b, err = clusters.OpenAdmin(c.Context, sideB); err != nil {
+		return nil, nil, err
+	}
+	if a.Name() == b.Name() {
+		return nil, nil, fmt.Errorf("--name-a and --name-b: both sides are called %s; give them two names", a.Name())
+	}
+	return a, b, differ(a, b)
+}
+
+// teller writes what becomes of a cluster's objects, a line for each.
+func teller(c *cli.Context, cluster string) func(string) {
+	return func(what string) { fmt.Fprintf(c.App.Writer, "%s: %s\n", cluster, what) }
+}
+
+// differ fails where both sides are one cluster.
+func differ(a, b interface {
+	Name() string
+	Identity() clusters.Identity
+}) error {
+	if a.Identity().Same(b.Identity()) {
+		return fmt.Errorf("--context-a and --context-b: %s and %s are one cluster (kube-system has the UID %s in both); name two clusters",
+			a.Name(), b.Name(), a.Identity().UID())
+	}
+	return nil
 }
 
 // syncClusters runs the daemon until a signal, or once.
@@ -218,9 +527,8 @@ func serve(ctx context.Context, a, b *clusters.Cluster, once bool, work func(con
 			return stopped(working)
 		}
 	}
-	if a.Identity().Same(b.Identity()) {
-		return fmt.Errorf("--context-a and --context-b: %s and %s are one cluster (kube-system has the UID %s in both); name two clusters",
-			a.Name(), b.Name(), a.Identity().UID())
+	if err := differ(a, b); err != nil {
+		return err
 	}
 	if err := work(working); err != nil {
 		return err

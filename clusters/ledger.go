@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 )
 
@@ -18,7 +19,11 @@ type Ledger struct {
 }
 
 func (l Ledger) name() string {
-	return "xcc-brake-" + string(l.About.Identity().UID())
+	return brakeName(l.About.Identity().UID())
+}
+
+func brakeName(source types.UID) string {
+	return "xcc-brake-" + string(source)
 }
 
 // Load gives the values and their version; none where nothing was stored yet.

@@ -35,6 +35,9 @@ type Notify struct {
 	Synced func()
 }
 
+// Unheard is for views that somebody asks and nobody listens to.
+var Unheard = Notify{Service: func(types.NamespacedName) {}, Namespace: func(string) {}, Synced: func() {}}
+
 // Source adds a view of the Services that match the selector, and of the EndpointSlices that do: Kubernetes copies a
 // Service's labels to the slices that it makes for it, so the API server can filter those too. It must be called before Run.
 func (c *Cluster) Source(selector labels.Selector, notify Notify) *Source {

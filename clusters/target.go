@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/cache"
 )
 
@@ -74,6 +76,15 @@ func NewTarget[K Kept](c *Cluster, selector labels.Selector, keep func(Object) K
 
 func (t *Target[K]) isSynced() bool {
 	return t.services.isSynced() && t.slices.isSynced() && t.endpoints.isSynced() && t.namespaces.isSynced()
+}
+
+// WaitSynced waits until the view has read all there is.
+func (t *Target[K]) WaitSynced(ctx context.Context) error {
+	err := wait.PollUntilContextCancel(ctx, 20*time.Millisecond, true, func(context.Context) (bool, error) { return t.isSynced(), nil })
+	if err != nil {
+		return fmt.Errorf("cluster %s: read the pointers: %w", t.cluster.Name(), context.Cause(ctx))
+	}
+	return nil
 }
 
 // Copies gives what is kept of all objects that match the selector and belong to the Service, in no order. It fails until
