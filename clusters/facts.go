@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,9 +48,16 @@ type Facts struct {
 	// Exports is what the cluster exports.
 	Exports Exports
 	// Strays counts pointers in it by where they come from, where that is neither side.
-	Strays []Stray
+	Strays      []Stray
+	StraysKnown bool
 	// Dialed are the endpoints of the cluster that were dialed from here.
 	Dialed []Dialed
+}
+
+// Usable reports whether xcc can work with the cluster at all, so that planning for it makes sense.
+func (f Facts) Usable() bool {
+	return f.Problem == nil && f.PermissionProblem == nil &&
+		!slices.ContainsFunc(f.Missing, func(p Permission) bool { return p.Without == "" })
 }
 
 // Exports is what a cluster exports, and what hinders it.

@@ -147,7 +147,7 @@ func (f Facts) judgeExports() []Finding {
 }
 
 func (f Facts) judgeStrays() []Finding {
-	if !f.Exports.Known && len(f.Strays) == 0 {
+	if !f.StraysKnown {
 		return nil
 	}
 	var all []Finding
