@@ -3,6 +3,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/term"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/klog/v2"
 
@@ -37,7 +39,7 @@ func main() { os.Exit(run(os.Args, os.Stdout, os.Stderr)) }
 func run(arguments []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := app(stdout, stderr).RunContext(ctx, withDefaultCommand(arguments)); err != nil {
+	if err := app(stdout, stderr).RunContext(ctx, argumentLast(withDefaultCommand(arguments))); err != nil {
 		fmt.Fprintf(stderr, "xcc: %s\n", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
 		return 1
 	}
@@ -53,6 +55,14 @@ func withDefaultCommand(arguments []string) []string {
 		return arguments
 	}
 	return slices.Insert(slices.Clone(arguments), 1, "sync")
+}
+
+// argumentLast lets a command's one argument stand before its flags, too: the parser takes no flag after it.
+func argumentLast(arguments []string) []string {
+	if len(arguments) < 4 || strings.HasPrefix(arguments[2], "-") || !strings.HasPrefix(arguments[3], "-") {
+		return arguments
+	}
+	return append(slices.Delete(slices.Clone(arguments), 2, 3), arguments[2])
 }
 
 func app(stdout, stderr io.Writer) *cli.App {
@@ -87,6 +97,26 @@ func app(stdout, stderr io.Writer) *cli.App {
 			Flags:        unlinkFlags(),
 			OnUsageError: asIs,
 			Action:       func(c *cli.Context) error { return unlinkClusters(c, stderr) },
+		}, {
+			Name:         "check",
+			Usage:        "see whether both clusters, and what is between them, are fit for xcc; nothing is written",
+			Flags:        checkFlags(),
+			OnUsageError: asIs,
+			Action:       func(c *cli.Context) error { return checkClusters(c, stderr) },
+		}, {
+			Name:         "drain",
+			Usage:        "withdraw the addresses of side A or B from the other, until undrain",
+			ArgsUsage:    "A|B",
+			Flags:        append(sideFlags(), leaseNamespaceFlag()),
+			OnUsageError: asIs,
+			Action:       func(c *cli.Context) error { return drainSide(c, stderr, true) },
+		}, {
+			Name:         "undrain",
+			Usage:        "let the addresses of side A or B back into the other",
+			ArgsUsage:    "A|B",
+			Flags:        append(sideFlags(), leaseNamespaceFlag()),
+			OnUsageError: asIs,
+			Action:       func(c *cli.Context) error { return drainSide(c, stderr, false) },
 		}},
 	}
 }
@@ -285,6 +315,276 @@ func unlinkClusters(c *cli.Context, stderr io.Writer) error {
 		}
 		return nil
 	})
+}
+
+func checkFlags() []cli.Flag {
+	return append(syncFlags(),
+		&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: "table", Usage: "`FORMAT` of the result: table, json or yaml"},
+		&cli.BoolFlag{Name: "dial", Usage: "open TCP connections from here to some of the exported endpoints"},
+		&cli.DurationFlag{Name: "wait", Usage: "check again until nothing fails, for this `DURATION` at the most"},
+	)
+}
+
+// checkInterval is the pause before a check is made again.
+const checkInterval = 2 * time.Second
+
+// checkClusters says whether xcc can work. It fails where something keeps it from that.
+func checkClusters(c *cli.Context, stderr io.Writer) error {
+	if c.Args().Present() {
+		return fmt.Errorf("check takes no argument, only flags: %q", c.Args().First())
+	}
+	if !slices.Contains(clusters.Formats, c.String("output")) {
+		return fmt.Errorf("--output: %q is none of table, json and yaml", c.String("output"))
+	}
+	if _, _, err := sides(c); err != nil {
+		return err
+	}
+	deadline := time.Now().Add(c.Duration("wait"))
+	failures := 0
+	for {
+		report, err := check(c)
+		if err != nil {
+			return err
+		}
+		if report.Failures == 0 || time.Now().After(deadline) || c.Context.Err() != nil {
+			if err := report.Write(c.App.Writer, c.String("output")); err != nil {
+				return err
+			}
+			if report.Failures > 0 {
+				return fmt.Errorf("%d checks failed", report.Failures)
+			}
+			return nil
+		}
+		if report.Failures != failures {
+			failures = report.Failures
+			fmt.Fprintf(stderr, "%d checks failed; checking again until %s\n", failures, deadline.Format(time.TimeOnly))
+		}
+		select {
+		case <-c.Context.Done():
+		case <-time.After(checkInterval):
+		}
+	}
+}
+
+// check asks both clusters, and plans all of their Services as the daemon would, once.
+func check(c *cli.Context) (clusters.CheckReport, error) {
+	partA, partB, err := parts(c)
+	if err != nil {
+		return clusters.CheckReport{}, err
+	}
+	sideA, sideB, err := sides(c)
+	if err != nil {
+		return clusters.CheckReport{}, err
+	}
+	var a, b clusters.Facts
+	var group stdsync.WaitGroup
+	group.Go(func() { a = clusters.Examine(c.Context, sideA, partA) })
+	group.Go(func() { b = clusters.Examine(c.Context, sideB, partB) })
+	group.Wait()
+	if a.Usable() && b.Usable() && !a.Identity.Same(b.Identity) {
+		if err := plan(c, &a, &b); err != nil {
+			return clusters.CheckReport{}, err
+		}
+	}
+	return clusters.Report(clusters.Judge(a, b, time.Now())), nil
+}
+
+// planTime bounds the pass of a check over all Services.
+const planTime = time.Minute
+
+// plan makes a pass over all Services without writing, and adds what it found to the facts.
+func plan(c *cli.Context, factsA, factsB *clusters.Facts) error {
+	for _, flag := range []string{"once", "dry-run"} {
+		if err := c.Set(flag, "true"); err != nil {
+			return err
+		}
+	}
+	log := quiet(io.Discard)
+	sideA, sideB, err := sides(c)
+	if err != nil {
+		return err
+	}
+	a, err := clusters.Open(sideA, log)
+	if err != nil {
+		return err
+	}
+	b, err := clusters.Open(sideB, log)
+	if err != nil {
+		return err
+	}
+	hub, err := wire(c, a, b, log)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(c.Context, planTime, fmt.Errorf("not done within %s", planTime))
+	defer cancel()
+	err = serve(ctx, a, b, true, func(ctx context.Context) error {
+		if err := hub.Run(ctx); err != nil {
+			return err
+		}
+		for i, mirror := range hub.Mirrors {
+			from, into := factsA, factsB
+			if i == 1 || c.String("direction") == "b-to-a" {
+				from, into = factsB, factsA
+			}
+			if err := survey(c, mirror, from, into); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		factsA.Exports.Problem, factsB.Exports.Problem = err, err
+	}
+	return nil
+}
+
+// survey adds what one direction found out about both of its sides.
+func survey(c *cli.Context, mirror *sync.Mirror, from, into *clusters.Facts) error {
+	exports, err := sync.SurveyOf(mirror.Source)
+	if err != nil {
+		return err
+	}
+	from.Exports.Known = true
+	for _, address := range exports.Addresses {
+		from.Ranges = append(from.Ranges, clusters.Exported(address))
+	}
+	verdicts := mirror.Verdicts()
+	for _, key := range exports.Services {
+		if !mirror.InScope(key.Namespace) {
+			continue
+		}
+		from.Exports.Count++
+		if verdict := verdicts[key]; verdict.Reason != "" {
+			from.Exports.Hindered = append(from.Exports.Hindered, clusters.Hindered{Service: key.String(), Reason: string(verdict.Reason), Message: verdict.Message})
+		}
+	}
+	if c.Bool("dial") {
+		from.Dialed = clusters.Dial(c.Context, exports.Ready)
+	}
+	origins, err := sync.OriginsOf(mirror.Target)
+	if err != nil {
+		return err
+	}
+	for _, origin := range origins.Except(from.Identity.UID()) {
+		into.Strays = append(into.Strays, clusters.Stray{Cluster: string(origin.Cluster), Name: origin.Name, Count: origin.Count})
+	}
+	into.StraysKnown = true
+	return nil
+}
+
+// drainSide notes an operator's order about one side in the other, and sees that it is obeyed. The side itself need not
+// answer.
+func drainSide(c *cli.Context, stderr io.Writer, drained bool) error {
+	from, into, err := sides(c)
+	if err != nil {
+		return err
+	}
+	side := strings.ToUpper(c.Args().First())
+	switch {
+	case c.Args().Len() != 1 || side != "A" && side != "B":
+		return fmt.Errorf("%s takes one argument: A or B, the side whose addresses it is about", c.Command.Name)
+	case side == "B":
+		from, into = into, from
+	}
+	log := quiet(stderr)
+	target, err := clusters.Open(into, log)
+	if err != nil {
+		return err
+	}
+	pointers := pointersOf(target)
+	return serveOne(c.Context, target, func(ctx context.Context) error {
+		if err := pointers.WaitSynced(ctx); err != nil {
+			return err
+		}
+		source, name, err := sourceOf(ctx, from, target, pointers)
+		if err != nil {
+			return err
+		}
+		changed, err := target.SetDrained(ctx, c.String("lease-namespace"), source, name, drained)
+		if err != nil {
+			return err
+		}
+		tell := teller(c, target.Name())
+		if !drained {
+			was := "is drained no more"
+			if !changed {
+				was = "was not drained"
+			}
+			tell(fmt.Sprintf("%s %s; a running daemon puts its addresses back within seconds, and xcc sync --once does it without one", name, was))
+			return nil
+		}
+		order := sync.Order{Source: source, Target: pointers, Writer: pointers, Log: log}
+		if err := obeyed(ctx, order); err != nil {
+			return err
+		}
+		tell(fmt.Sprintf("%s is drained: its Services stay, and none of its addresses is left; undo it with xcc undrain %s", name, side))
+		return nil
+	})
+}
+
+// obeyTime is how long a running daemon may take to notice a drain.
+const obeyTime = 12 * time.Second
+
+// obeyed waits until a daemon has taken the addresses away. Where none does, it takes them itself: had it begun at once, a
+// daemon that doesn't know of the drain yet would have put them back.
+func obeyed(ctx context.Context, order sync.Order) error {
+	deadline := time.Now().Add(obeyTime)
+	for time.Now().Before(deadline) {
+		left, err := order.Left()
+		if err != nil || left == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	_, err := order.Evacuate(ctx)
+	return err
+}
+
+// sourceOf gives the UID and name of a cluster: by its own word, or, where it doesn't answer, by that of its pointers.
+func sourceOf(ctx context.Context, from clusters.Options, target *clusters.Cluster, pointers *clusters.Target[*sync.Copy]) (types.UID, string, error) {
+	source, err := clusters.OpenAdmin(ctx, from)
+	if err == nil {
+		return source.Identity().UID(), source.Name(), differ(source, target)
+	}
+	name := cmp.Or(from.Name, from.Context)
+	origins, originsErr := sync.OriginsOf(pointers)
+	if originsErr != nil {
+		return "", "", originsErr
+	}
+	origins = origins.Except(target.UID(), "")
+	if len(origins) > 1 {
+		origins = slices.DeleteFunc(origins, func(origin sync.OriginCount) bool { return origin.Name != name })
+	}
+	if len(origins) != 1 {
+		return "", "", fmt.Errorf("%s does not answer, and the pointers in %s do not tell which cluster it is: %w", name, target.Name(), err)
+	}
+	return origins[0].Cluster, name, nil
+}
+
+// serveOne is serve for a command that needs one cluster.
+func serveOne(ctx context.Context, cluster *clusters.Cluster, work func(context.Context) error) error {
+	connected, disconnect := context.WithCancel(context.WithoutCancel(ctx))
+	working, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var group stdsync.WaitGroup
+	defer group.Wait()
+	defer disconnect()
+	group.Go(func() {
+		if err := cluster.Run(connected, true); err != nil {
+			stop(err)
+		}
+	})
+	select {
+	case <-cluster.Identified():
+		return work(working)
+	case <-working.Done():
+		return context.Cause(working)
+	}
 }
 
 // isTerminal reports whether somebody can answer there.
@@ -597,6 +897,7 @@ func wire(c *cli.Context, a, b *clusters.Cluster, log logrus.FieldLogger) (*sync
 		log := log.WithFields(logrus.Fields{"from": from.Name(), "to": into.Name()})
 		return sync.Direction{
 			Rules:         rules,
+			Orders:        into.Drains(c.String("lease-namespace"), hub.EnqueueAll),
 			InScope:       scope(c.StringSlice("namespace"), c.StringSlice("exclude-namespace")),
 			DryRun:        c.Bool("dry-run"),
 			Heartbeat:     from,

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 )
 
@@ -125,42 +126,61 @@ func (t *Target[K]) prepare(ctx context.Context, s *session) error {
 	return t.refresh(ctx, s)
 }
 
-// refresh reads the cluster's Service network: from the ServiceCIDRs, which Kubernetes has since 1.33, and else from the
-// Service of the API server, which has the default family and an address in the default range.
+// refresh reads the cluster's Service network.
 func (t *Target[K]) refresh(ctx context.Context, s *session) error {
-	api, err := s.client.CoreV1().Services(metav1.NamespaceDefault).Get(ctx, "kubernetes", metav1.GetOptions{})
+	network, err := readNetwork(ctx, s.client)
 	if err != nil {
-		return fmt.Errorf("read service default/kubernetes: %w", err)
-	}
-	families, cidrs := api.Spec.IPFamilies, inferredCIDRs(api.Spec.ClusterIPs)
-	var list *networkingv1.ServiceCIDRList
-	hidden, err := lacksRight(ctx, s.client, func() (err error) {
-		list, err = s.client.NetworkingV1().ServiceCIDRs().List(ctx, metav1.ListOptions{})
 		return err
-	})
-	switch {
-	case hidden, apierrors.IsNotFound(err):
-	case err != nil:
-		return fmt.Errorf("list the ServiceCIDRs: %w", err)
-	case len(list.Items) > 0:
-		cidrs = nil
-		for _, item := range list.Items {
-			for _, text := range item.Spec.CIDRs {
-				prefix, err := netip.ParsePrefix(text)
-				if err != nil {
-					return fmt.Errorf("ServiceCIDR %s: %w", item.Name, err)
-				}
-				cidrs = append(cidrs, prefix)
-				if family := familyOf(prefix.Addr()); !slices.Contains(families, family) {
-					families = append(families, family)
-				}
-			}
-		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.families, t.serviceCIDRs = families, cidrs
+	t.families, t.serviceCIDRs = network.families, network.cidrs
 	return nil
+}
+
+// serviceNetwork is what a cluster says of its Services' addresses.
+type serviceNetwork struct {
+	families []corev1.IPFamily
+	cidrs    []netip.Prefix
+	// inferred: it doesn't say, and the ranges are a guess.
+	inferred bool
+}
+
+// readNetwork reads the ServiceCIDRs, which Kubernetes has since 1.33, and else the Service of the API server, which has
+// the default family and an address in the default range.
+func readNetwork(ctx context.Context, client kubernetes.Interface) (network serviceNetwork, err error) {
+	api, err := client.CoreV1().Services(metav1.NamespaceDefault).Get(ctx, "kubernetes", metav1.GetOptions{})
+	if err != nil {
+		return network, fmt.Errorf("read service default/kubernetes: %w", err)
+	}
+	network = serviceNetwork{families: api.Spec.IPFamilies, cidrs: inferredCIDRs(api.Spec.ClusterIPs), inferred: true}
+	var list *networkingv1.ServiceCIDRList
+	hidden, err := lacksRight(ctx, client, func() (err error) {
+		list, err = client.NetworkingV1().ServiceCIDRs().List(ctx, metav1.ListOptions{})
+		return err
+	})
+	if hidden || apierrors.IsNotFound(err) {
+		return network, nil
+	}
+	if err != nil {
+		return network, fmt.Errorf("list the ServiceCIDRs: %w", err)
+	}
+	if len(list.Items) > 0 {
+		network.cidrs, network.inferred = nil, false
+	}
+	for _, item := range list.Items {
+		for _, text := range item.Spec.CIDRs {
+			prefix, err := netip.ParsePrefix(text)
+			if err != nil {
+				return network, fmt.Errorf("ServiceCIDR %s: %w", item.Name, err)
+			}
+			network.cidrs = append(network.cidrs, prefix)
+			if family := familyOf(prefix.Addr()); !slices.Contains(network.families, family) {
+				network.families = append(network.families, family)
+			}
+		}
+	}
+	return network, nil
 }
 
 // inferredCIDRs are the ranges that a cluster's Services are likely to have where it doesn't tell: its API server's own

@@ -59,6 +59,8 @@ type Rules struct {
 	// Cluster is the UID of the source cluster, Name its display name.
 	Cluster types.UID
 	Name    string
+	// Drained: an operator wants no address of the source in the target. Services stay.
+	Drained bool
 	// CreateNamespaces lets a missing namespace be created in the target.
 	CreateNamespaces bool
 	// EndpointsAPI says which of the two endpoint APIs pointers are written in.

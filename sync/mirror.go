@@ -46,6 +46,12 @@ type Heartbeat interface {
 	UID() types.UID
 }
 
+// Orders tell what an operator wants of a source, as the target keeps it.
+type Orders interface {
+	// Drained reports whether no address of the source is to be in the target.
+	Drained(source types.UID) bool
+}
+
 // TargetReader tells what a direction's watches last told of its target.
 type TargetReader interface {
 	// Copies gives all objects with the follower label that belong to the name. It fails until all watches are synced.
@@ -91,6 +97,8 @@ type Direction struct {
 	Brake *Brake
 	// Heartbeat is the source's.
 	Heartbeat Heartbeat
+	// Orders are an operator's about the source; nil for none.
+	Orders Orders
 	// WithdrawAfter is how long a source may be unreachable before its addresses are withdrawn; zero for ever.
 	WithdrawAfter time.Duration
 	// InScope leaves out the namespaces that the daemon is not to look at; what stands there is not touched either.
@@ -214,6 +222,36 @@ func (m *Mirror) work(ctx context.Context) bool {
 // reconcile brings one name in line, and gives its verdict. With an error, the verdict says what it waits for, and the
 // name is to be looked at again.
 func (m *Mirror) reconcile(ctx context.Context, key Key) (Verdict, error) {
+	verdict, err := m.bring(ctx, key)
+	if (err != nil || verdict.Reason == Held) && m.drained() {
+		return m.evacuate(ctx, key, verdict, err)
+	}
+	return verdict, err
+}
+
+func (m *Mirror) drained() bool {
+	return m.Orders != nil && m.Orders.Drained(m.Heartbeat.UID())
+}
+
+// evacuate takes the addresses out of the pointer of a drained source that could not be planned for: it need not be
+// reachable, nor its Service known. To empty a pointer on an operator's order needs no proof of the source, and as the
+// Service stays, the delete brake has no part in it.
+func (m *Mirror) evacuate(ctx context.Context, key Key, verdict Verdict, err error) (Verdict, error) {
+	rules := m.Rules
+	rules.Cluster = m.Heartbeat.UID()
+	copies, unsynced := m.Target.Copies(key)
+	if unsynced != nil {
+		return verdict, err
+	}
+	if changes := rules.evacuation(copies); len(changes) > 0 {
+		if failed := m.apply(ctx, rules, key, Plan{Changes: changes}); failed != nil {
+			return verdict, errors.Join(err, failed)
+		}
+	}
+	return verdict, err
+}
+
+func (m *Mirror) bring(ctx context.Context, key Key) (Verdict, error) {
 	rules, err := m.provenRules(ctx)
 	if err != nil {
 		return unproven(err), err
@@ -253,6 +291,7 @@ func (m *Mirror) reconcile(ctx context.Context, key Key) (Verdict, error) {
 // operator wants a silent source's addresses withdrawn, with the one that it had.
 func (m *Mirror) provenRules(ctx context.Context) (Rules, error) {
 	rules := m.Rules
+	rules.Drained = m.drained()
 	if m.stale.Load() {
 		rules.Cluster = m.Heartbeat.UID()
 		return rules, nil
@@ -279,8 +318,10 @@ func (m *Mirror) plan(ctx context.Context, rules Rules, key Key) (Plan, error) {
 	if m.stale.Load() {
 		// An operator has chosen no addresses over addresses that nobody can vouch for. The Service stays.
 		plan := rules.Plan(source.withoutEndpoints(), target)
-		if !plan.Withdraws {
+		if !plan.Withdraws && !rules.Drained {
 			plan.Verdict = refused(SourceUnproven, "the source was silent for too long, so its addresses are withdrawn until it answers")
+		}
+		if !plan.Withdraws {
 			return plan, nil
 		}
 	}

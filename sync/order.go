@@ -35,6 +35,21 @@ func (o Order) Evacuate(ctx context.Context) (int, error) {
 	return o.carryOut(ctx, Rules.evacuation)
 }
 
+// Left counts the names whose pointers still have addresses.
+func (o Order) Left() (int, error) {
+	left := 0
+	for key := range sets.New(o.Target.Keys()...) {
+		copies, err := o.Target.Copies(key)
+		if err != nil {
+			return 0, err
+		}
+		if len((Rules{Cluster: o.Source}).evacuation(copies)) > 0 {
+			left++
+		}
+	}
+	return left, nil
+}
+
 // evacuation takes the addresses out of a pointer of which nothing but itself is known.
 func (r Rules) evacuation(copies []*Copy) []Change {
 	return slices.DeleteFunc(r.death(copies), func(change Change) bool { return kindOf(change.Object) == KindService })

@@ -52,12 +52,18 @@ func (r Rules) Plan(source Source, target Target) Plan {
 	}
 	pointer := r.project(source, target)
 	plan := Plan{Pointer: &pointer, Verdict: verdict}
-	if endpointsUnknown(source) {
+	switch {
+	case r.Drained:
+		// An operator's order takes the addresses away, so no proof of the source is asked for: the plan empties nothing.
+		plan.Verdict = refused(Drained, "its cluster is drained, so none of its addresses is mirrored; put them back with `xcc undrain`")
+		pointer.Slices, pointer.Endpoints, pointer.Ready, pointer.Total = nil, nil, 0, 0
+		plan.Changes = r.diff(&pointer, target.Copies)
+	case endpointsUnknown(source):
 		// The Service alone is brought up to date: what its endpoints are is not known, and unknown is not none.
 		plan.Verdict = pending(EndpointsUnknown, "Kubernetes has made no EndpointSlice for it yet")
 		pointer.Slices, pointer.Endpoints = nil, nil
 		plan.Changes = r.diff(&pointer, services(target.Copies))
-	} else {
+	default:
 		plan.Verdict = addressVerdict(source, pointer)
 		if c := r.blocked(pointer, target.Copies); c != nil {
 			plan.Verdict = r.conflict(c)

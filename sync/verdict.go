@@ -32,6 +32,7 @@ const (
 	NoSharedIPFamily     Reason = "NoSharedIPFamily"
 	AddressDenied        Reason = "AddressDenied"
 	NoEndpointsLabelled  Reason = "NoEndpointsLabelled"
+	Drained              Reason = "Drained"
 	Held                 Reason = "Held"
 	SourceUnproven       Reason = "SourceUnproven"
 )
