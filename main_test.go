@@ -69,6 +69,15 @@ func TestBadInput(t *testing.T) {
 		{"a log format that is none", append(sides, "--log-format", "xml"), []string{"--log-format"}},
 		{"an unknown flag", append(sides, "--nonsense"), []string{"-nonsense"}},
 		{"an argument", []string{"sync", "now"}, []string{"now"}},
+		{"an argument of link", []string{"link", "now"}, []string{"now"}},
+		{"a direction of link that is none", []string{"link", "--print", "--direction", "up"}, []string{"--direction"}},
+		{"a side that is none", []string{"link", "--print", "--side", "C"}, []string{"--side", "A", "B"}},
+		{"link without contexts", []string{"link", "--kubeconfig", good}, []string{"--context-a"}},
+		{"unlink with nobody to ask", append([]string{"unlink"}, sides[1:]...), []string{"--yes"}},
+		{"a format of check that is none", append([]string{"check", "-o", "xml"}, sides[1:]...), []string{"--output", "xml", "yaml"}},
+		{"drain of nothing", append([]string{"drain"}, sides[1:]...), []string{"A or B"}},
+		{"drain of a side that is none, before the flags", append([]string{"drain", "C"}, sides[1:]...), []string{"A or B"}},
+		{"undrain of a side that is none, after the flags", append(append([]string{"undrain"}, sides[1:]...), "C"), []string{"A or B"}},
 		{"an unknown command", []string{"destroy"}, []string{"destroy"}},
 	}
 	for _, test := range tests {

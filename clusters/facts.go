@@ -26,9 +26,11 @@ type Facts struct {
 	Name string
 	Part Part
 	// Problem says why nothing else is known.
-	Problem  error
-	Identity Identity
-	Version  string
+	Problem error
+	// Identity tells it from others; IdentityProblem is why it can't be told.
+	Identity        Identity
+	IdentityProblem error
+	Version         string
 	// Absent are the kinds that the API server does not serve, of those that matter.
 	Absent []string
 	// Asked is how many permissions were asked for, Missing those that the token doesn't have.
@@ -56,7 +58,7 @@ type Facts struct {
 
 // Usable reports whether xcc can work with the cluster at all, so that planning for it makes sense.
 func (f Facts) Usable() bool {
-	return f.Problem == nil && f.PermissionProblem == nil &&
+	return f.Problem == nil && f.IdentityProblem == nil && f.PermissionProblem == nil &&
 		!slices.ContainsFunc(f.Missing, func(p Permission) bool { return p.Without == "" })
 }
 
@@ -116,9 +118,7 @@ func Examine(ctx context.Context, options Options, part Part) Facts {
 	if facts.Version, facts.Skew, facts.Problem = greet(ctx, config); facts.Problem != nil {
 		return facts
 	}
-	if facts.Identity, _, facts.Problem = identify(ctx, client); facts.Problem != nil {
-		return facts
-	}
+	facts.Identity, _, facts.IdentityProblem = identify(ctx, client)
 	if facts.Absent, facts.Problem = absent(client); facts.Problem != nil {
 		return facts
 	}

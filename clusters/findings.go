@@ -50,7 +50,7 @@ func (f Facts) judge(now time.Time) []Finding {
 	if f.Problem != nil {
 		return []Finding{f.failed("identity", fmt.Sprintf("can't be asked: %v", f.Problem), "see that the server is up and reachable from here, and that the context's credentials are valid")}
 	}
-	all := []Finding{f.passed("identity", fmt.Sprintf("is cluster %s", f.Identity.UID()))}
+	all := []Finding{f.judgeIdentity()}
 	all = append(all, f.judgeVersion()...)
 	all = append(all, f.judgePermissions()...)
 	all = append(all, f.judgeLogin(now), f.judgeClock())
@@ -64,6 +64,13 @@ func (f Facts) judge(now time.Time) []Finding {
 		all = append(all, f.judgeDials()...)
 	}
 	return all
+}
+
+func (f Facts) judgeIdentity() Finding {
+	if f.IdentityProblem != nil {
+		return f.failed("identity", fmt.Sprintf("does not tell which cluster it is: %v", f.IdentityProblem), "let the token read Services, or run xcc link")
+	}
+	return f.passed("identity", fmt.Sprintf("is cluster %s", f.Identity.UID()))
 }
 
 func (f Facts) judgeVersion() []Finding {

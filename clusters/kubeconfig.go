@@ -41,7 +41,7 @@ func (a *Admin) Credential(ctx context.Context) (Credential, error) {
 		return Credential{}, err
 	}
 	credential := Credential{Name: a.Name(), cluster: way}
-	last := errors.New("Kubernetes has put no token into it yet")
+	last := errors.New("there is none in it yet")
 	err = wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, credentialWait, true, func(ctx context.Context) (bool, error) {
 		secret, err := a.client.CoreV1().Secrets(identityNamespace).Get(ctx, tokenSecret, metav1.GetOptions{})
 		if err != nil {

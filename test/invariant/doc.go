@@ -14,6 +14,9 @@
 //	pointer.go   what a pointer is, said a second time
 //	rest.go      I7, I8, I10, I11: what stands when all is quiet; I12: that all is quiet
 //
+// A drain and unlink take addresses and pointers away on an operator's word, without a proof of the source: they are no
+// breach of I4 and I6. No run that is judged here has one.
+//
 // I13 is that the others hold in a run with kills and with two daemons. I14 shows in a run that ends: whatever fails for
 // good under one name, the others arrive.
 package invariant
