@@ -59,6 +59,7 @@ func (p *pass) tried(key Key, err error) {
 
 func (p *pass) endIfDone() {
 	if len(p.open) == 0 {
+		p.open = nil
 		close(p.done)
 		p.onDone()
 	}
