@@ -890,7 +890,9 @@ func wire(c *cli.Context, a, b *clusters.Cluster, log logrus.FieldLogger) (*sync
 	hub := &sync.Hub{Workers: c.Int("workers"), Once: c.Bool("once")}
 	notify := clusters.Notify{Service: hub.Enqueue, Namespace: hub.EnqueueNamespace, Synced: hub.EnqueueAll}
 	follower := labels.SelectorFromSet(labels.Set{sync.LabelExport: sync.Follower})
-	sourceA, sourceB := a.Source(selector, notify), b.Source(selector, notify)
+	var read clusters.Metadata
+	read.Labels, read.Annotations = rules.Reads()
+	sourceA, sourceB := a.Source(selector, read, notify), b.Source(selector, read, notify)
 	overlap := clusters.NewOverlap(sourceA, sourceB, hub.EnqueueAll)
 	direction := func(from, into *clusters.Cluster, allowed []netip.Prefix) sync.Direction {
 		rules.Name, rules.Allowed, rules.Memory = from.Name(), allowed, sync.NewMemory()

@@ -19,40 +19,42 @@ type Overlap struct {
 	// any counts the addresses of both. It spares the lock where there are none.
 	any atomic.Int64
 
-	mu     sync.Mutex
-	counts map[netip.Addr][2]int32 // slices of each side that hold the address
+	mu sync.Mutex
+	// counts are those of the slices of each side that hold an address. Their keys refer to nothing: there are many.
+	counts map[[16]byte][2]int32
 }
 
 // NewOverlap compares two views. It must be called before their clusters run.
 func NewOverlap(a, b *Source, changed func()) *Overlap {
-	o := &Overlap{changed: changed, counts: map[netip.Addr][2]int32{}}
+	o := &Overlap{changed: changed, counts: map[[16]byte][2]int32{}}
 	for side, source := range []*Source{a, b} {
-		source.slices.inserted = func(slice *discoveryv1.EndpointSlice) { o.count(side, slice, 1) }
-		source.slices.removed = func(slice *discoveryv1.EndpointSlice) { o.count(side, slice, -1) }
+		source.slices.inserted = func(slice *packedSlice) { o.count(side, slice, 1) }
+		source.slices.removed = func(slice *packedSlice) { o.count(side, slice, -1) }
 	}
 	return o
 }
 
-func (o *Overlap) count(side int, slice *discoveryv1.EndpointSlice, change int32) {
-	if slice.Labels[discoveryv1.LabelManagedBy] != endpointSliceController {
+func (o *Overlap) count(side int, slice *packedSlice, change int32) {
+	if !slice.isOfPods {
 		return
 	}
-	before := o.any.Load()
+	before, endpoints := o.any.Load(), slice.unpack().Endpoints
 	o.mu.Lock()
-	for _, endpoint := range slice.Endpoints {
+	for _, endpoint := range endpoints {
 		for _, text := range endpoint.Addresses {
 			address, err := netip.ParseAddr(text)
 			if err != nil {
 				continue
 			}
-			counts := o.counts[address]
+			key := address.As16()
+			counts := o.counts[key]
 			wasBoth := counts[0] > 0 && counts[1] > 0
 			counts[side] += change
 			isBoth := counts[0] > 0 && counts[1] > 0
 			if counts == [2]int32{} {
-				delete(o.counts, address)
+				delete(o.counts, key)
 			} else {
-				o.counts[address] = counts
+				o.counts[key] = counts
 			}
 			switch {
 			case isBoth && !wasBoth:
@@ -81,8 +83,8 @@ func (o *Overlap) Among(slices []*discoveryv1.EndpointSlice) []netip.Addr {
 		for _, endpoint := range slice.Endpoints {
 			for _, text := range endpoint.Addresses {
 				address, err := netip.ParseAddr(text)
-				if counts := o.counts[address]; err == nil && counts[0] > 0 && counts[1] > 0 {
-					found = append(found, address)
+				if counts := o.counts[address.As16()]; err == nil && counts[0] > 0 && counts[1] > 0 {
+					found = append(found, address.Unmap())
 				}
 			}
 		}

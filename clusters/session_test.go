@@ -122,7 +122,7 @@ func TestNoWriteGoesToAnotherCluster(t *testing.T) {
 func TestLiveReadingFromAnotherClusterIsAnError(t *testing.T) {
 	f := newFakeAPI(t, "blue")
 	c, _ := f.connected(t)
-	source := c.Source(labels.Everything(), Notify{})
+	source := c.Source(labels.Everything(), Metadata{}, Notify{})
 	f.set(func() { f.system, f.api = "red", "api-of-red" })
 	f.server.CloseClientConnections()
 	if service, _, err := source.Live(t.Context(), types.NamespacedName{Namespace: "shop", Name: "web"}); err == nil {
@@ -133,7 +133,7 @@ func TestLiveReadingFromAnotherClusterIsAnError(t *testing.T) {
 func TestVersionsThatGoBackProveNoAbsence(t *testing.T) {
 	f := newFakeAPI(t, "blue")
 	c, s := f.connected(t)
-	source := c.Source(labels.Everything(), Notify{})
+	source := c.Source(labels.Everything(), Metadata{}, Notify{})
 	f.set(func() { f.version = "50" })
 	if err := s.identify(t.Context()); err == nil {
 		t.Error("a store that went back was not noticed")

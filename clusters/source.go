@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/tools/cache"
 )
 
@@ -18,8 +19,8 @@ import (
 type Source struct {
 	cluster   *Cluster
 	selector  labels.Selector
-	services  *store[*corev1.Service]
-	slices    *store[*discoveryv1.EndpointSlice]
+	services  *store[*packedService]
+	slices    *store[*packedSlice]
 	endpoints *store[*corev1.Endpoints]
 	// endpointsOnly: the token may not read EndpointSlices, so Endpoints are read and turned into slices.
 	endpointsOnly atomic.Bool
@@ -39,12 +40,13 @@ type Notify struct {
 var Unheard = Notify{Service: func(types.NamespacedName) {}, Namespace: func(string) {}, Synced: func() {}}
 
 // Source adds a view of the Services that match the selector, and of the EndpointSlices that do: Kubernetes copies a
-// Service's labels to the slices that it makes for it, so the API server can filter those too. It must be called before Run.
-func (c *Cluster) Source(selector labels.Selector, notify Notify) *Source {
+// Service's labels to the slices that it makes for it, so the API server can filter those too. Of their metadata it gives
+// what is named. It must be called before Run.
+func (c *Cluster) Source(selector labels.Selector, metadata Metadata, notify Notify) *Source {
 	source := &Source{cluster: c, selector: selector}
-	source.services = newStore(stripService, func(service *corev1.Service) types.NamespacedName { return nameOf(service) })
-	source.slices = newStore(stripSlice, serviceOfSlice)
-	source.endpoints = newStore(stripEndpoints, func(endpoints *corev1.Endpoints) types.NamespacedName { return nameOf(endpoints) })
+	source.services = newStore(keeping(metadata.packService), nil)
+	source.slices = newStore(keeping(metadata.packSlice), (*packedSlice).serviceKey)
+	source.endpoints = newStore(metadata.stripEndpoints, nil)
 	filled := func() {
 		if source.isSynced() {
 			notify.Synced()
@@ -72,11 +74,13 @@ func (s *Source) Verify(ctx context.Context) (types.UID, error) {
 
 // Keys gives the names of all exported Services, in no order.
 func (s *Source) Keys() []types.NamespacedName {
-	return s.services.services()
+	keys := sets.New[types.NamespacedName]()
+	s.services.services(keys)
+	return keys.UnsortedList()
 }
 
 // Exported gives the exported Service of a name and its slices as the watches last told, nil where there is none. The
-// objects are shared and must not be changed. It fails until all watches of the session are synced.
+// objects may be shared and must not be changed. It fails until all watches of the session are synced.
 func (s *Source) Exported(key types.NamespacedName) (*corev1.Service, []*discoveryv1.EndpointSlice, error) {
 	if !s.isSynced() {
 		return nil, nil, fmt.Errorf("cluster %s: the exported Services are not read yet", s.cluster.Name())
@@ -85,14 +89,17 @@ func (s *Source) Exported(key types.NamespacedName) (*corev1.Service, []*discove
 	if len(services) == 0 {
 		return nil, nil, nil
 	}
-	if !s.endpointsOnly.Load() {
-		return services[0], s.slices.of(key), nil
-	}
 	var slices []*discoveryv1.EndpointSlice
+	if !s.endpointsOnly.Load() {
+		for _, slice := range s.slices.of(key) {
+			slices = append(slices, slice.unpack())
+		}
+		return services[0].unpack(), slices, nil
+	}
 	for _, endpoints := range s.endpoints.of(key) {
 		slices = append(slices, slicesOf(endpoints)...)
 	}
-	return services[0], slices, nil
+	return services[0].unpack(), slices, nil
 }
 
 // Live reads the same from the API server: a get and a list without resourceVersion are answered as of now, from a quorum.
@@ -206,8 +213,4 @@ func (s *Source) reflectors(session *session) []*cache.Reflector {
 	}
 	return []*cache.Reflector{services,
 		session.reflector(discovery, "endpointslices", s.selector.String(), &discoveryv1.EndpointSlice{}, s.slices)}
-}
-
-func serviceOfSlice(slice *discoveryv1.EndpointSlice) types.NamespacedName {
-	return types.NamespacedName{Namespace: slice.Namespace, Name: slice.Labels[discoveryv1.LabelServiceName]}
 }

@@ -10,9 +10,17 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
+// identified tells which object something was kept of.
+type identified interface {
+	GetNamespace() string
+	GetName() string
+	GetUID() types.UID
+	GetResourceVersion() string
+}
+
 // store keeps what is needed of the objects of one kind, in the newest version that is known: a Reflector fills it, and
 // a writer adds the answers to its own writes, so that nobody plans from a state that he changed himself.
-type store[T metav1.Object] struct {
+type store[T identified] struct {
 	// keep makes of an object, as client-go decodes it, what is kept of it. It may be given what it made, too.
 	keep func(any) T
 	// serviceOf gives the Service that an object belongs to.
@@ -26,9 +34,10 @@ type store[T metav1.Object] struct {
 	// advanced is told each resourceVersion that the watch has reached; nil for nobody.
 	advanced func(version string)
 
-	mu        sync.RWMutex
-	synced    bool
-	objects   map[types.NamespacedName]T
+	mu      sync.RWMutex
+	synced  bool
+	objects map[types.NamespacedName]T
+	// byService is nil where each Service has the object of its own name.
 	byService map[types.NamespacedName][]T
 	// deleted are the objects that were deleted here and of which the watch may still tell what came before.
 	deleted sets.Set[types.UID]
@@ -37,17 +46,19 @@ type store[T metav1.Object] struct {
 }
 
 var (
-	_ cache.TransformingStore      = &store[metav1.Object]{}
-	_ cache.ResourceVersionUpdater = &store[metav1.Object]{}
+	_ cache.TransformingStore      = &store[identified]{}
+	_ cache.ResourceVersionUpdater = &store[identified]{}
 )
 
-func newStore[T metav1.Object](keep func(any) T, serviceOf func(T) types.NamespacedName) *store[T] {
-	return &store[T]{
-		keep: keep, serviceOf: serviceOf,
-		objects:   map[types.NamespacedName]T{},
-		byService: map[types.NamespacedName][]T{},
-		deleted:   sets.New[types.UID](),
+// newStore makes an empty store. Without serviceOf, an object belongs to the Service of its own name.
+func newStore[T identified](keep func(any) T, serviceOf func(T) types.NamespacedName) *store[T] {
+	s := &store[T]{keep: keep, serviceOf: serviceOf, objects: map[types.NamespacedName]T{}, deleted: sets.New[types.UID]()}
+	if serviceOf == nil {
+		s.serviceOf = func(object T) types.NamespacedName { return nameOf(object) }
+	} else {
+		s.byService = map[types.NamespacedName][]T{}
 	}
+	return s
 }
 
 // begin makes the store wait for a full list. What it holds is kept until then, but not given out.
@@ -67,18 +78,27 @@ func (s *store[T]) isSynced() bool {
 func (s *store[T]) of(service types.NamespacedName) []T {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return slices.Clone(s.byService[service])
+	if s.byService != nil {
+		return slices.Clone(s.byService[service])
+	}
+	if object, found := s.objects[service]; found {
+		return []T{object}
+	}
+	return nil
 }
 
-// services gives all Services that an object belongs to.
-func (s *store[T]) services() []types.NamespacedName {
+// services adds all Services that an object belongs to.
+func (s *store[T]) services(to sets.Set[types.NamespacedName]) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	keys := make([]types.NamespacedName, 0, len(s.byService))
 	for key := range s.byService {
-		keys = append(keys, key)
+		to.Insert(key)
 	}
-	return keys
+	if s.byService == nil {
+		for key := range s.objects {
+			to.Insert(key)
+		}
+	}
 }
 
 // observe takes the answer to a write of our own, or to a live read. An answer may come after the watch has told what
@@ -103,13 +123,29 @@ func (s *store[T]) forget(name types.NamespacedName, uid types.UID) {
 
 // Add implements [cache.ReflectorStore].
 func (s *store[T]) Add(object any) error {
-	kept := s.kept(object)
+	version := object.(metav1.Object)
+	if s.knows(version) {
+		return nil
+	}
+	kept := s.keep(object)
 	s.mu.Lock()
-	s.told = kept.GetResourceVersion()
+	s.told = version.GetResourceVersion()
 	before, after := s.put(kept)
 	s.mu.Unlock()
 	s.tell(before, after)
 	return nil
+}
+
+// knows reports whether the version that the watch tells of is in the store: most are answers to writes of our own.
+func (s *store[T]) knows(version identified) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stored, found := s.objects[nameOf(version)]
+	known := found && stored.GetUID() == version.GetUID() && stored.GetResourceVersion() == version.GetResourceVersion()
+	if known {
+		s.told = version.GetResourceVersion()
+	}
+	return known
 }
 
 // Update implements [cache.ReflectorStore].
@@ -119,7 +155,10 @@ func (s *store[T]) Update(object any) error {
 
 // Delete implements [cache.ReflectorStore].
 func (s *store[T]) Delete(object any) error {
-	gone := s.kept(object)
+	if last, ok := object.(cache.DeletedFinalStateUnknown); ok {
+		object = last.Obj
+	}
+	gone := object.(metav1.Object)
 	name := nameOf(gone)
 	s.mu.Lock()
 	s.told = gone.GetResourceVersion()
@@ -140,21 +179,16 @@ func (s *store[T]) Delete(object any) error {
 // Replace implements [cache.ReflectorStore]. It takes the list for what it is, also where its versions are older than
 // those that were known.
 func (s *store[T]) Replace(list []any, version string) error {
-	objects := make(map[types.NamespacedName]T, len(list))
-	for _, object := range list {
-		kept := s.kept(object)
-		objects[nameOf(kept)] = kept
+	objects := make([]T, len(list))
+	for i, object := range list {
+		objects[i] = s.keep(object)
 	}
 	changed := sets.New[types.NamespacedName]()
 	s.mu.Lock()
 	first := !s.synced
-	for name, stored := range s.objects {
-		if _, still := objects[name]; !still {
-			changed.Insert(s.serviceOf(stored))
-			s.remove(name)
-		}
-	}
-	for name, object := range objects {
+	s.retain(objects, changed)
+	for _, object := range objects {
+		name := nameOf(object)
 		stored, known := s.objects[name]
 		if known && stored.GetUID() == object.GetUID() && stored.GetResourceVersion() == object.GetResourceVersion() {
 			continue
@@ -163,7 +197,9 @@ func (s *store[T]) Replace(list []any, version string) error {
 			changed.Insert(s.serviceOf(stored))
 			s.remove(name)
 		}
-		changed.Insert(s.serviceOf(object))
+		if !first {
+			changed.Insert(s.serviceOf(object))
+		}
 		s.insert(name, object)
 	}
 	s.deleted.Clear()
@@ -180,6 +216,23 @@ func (s *store[T]) Replace(list []any, version string) error {
 	return nil
 }
 
+// retain removes what is not among the objects. The caller holds the lock.
+func (s *store[T]) retain(objects []T, changed sets.Set[types.NamespacedName]) {
+	if len(s.objects) == 0 {
+		return
+	}
+	names := make(sets.Set[types.NamespacedName], len(objects))
+	for _, object := range objects {
+		names.Insert(nameOf(object))
+	}
+	for name, stored := range s.objects {
+		if !names.Has(name) {
+			changed.Insert(s.serviceOf(stored))
+			s.remove(name)
+		}
+	}
+}
+
 // UpdateResourceVersion implements [cache.ResourceVersionUpdater].
 func (s *store[T]) UpdateResourceVersion(version string) {
 	if s.advanced != nil {
@@ -194,14 +247,7 @@ func (s *store[T]) Resync() error {
 
 // Transformer implements [cache.TransformingStore]: of a list that is streamed, no whole object is held.
 func (s *store[T]) Transformer() cache.TransformFunc {
-	return func(object any) (any, error) { return s.kept(object), nil }
-}
-
-func (s *store[T]) kept(object any) T {
-	if last, ok := object.(cache.DeletedFinalStateUnknown); ok {
-		object = last.Obj
-	}
-	return s.keep(object)
+	return func(object any) (any, error) { return s.keep(object), nil }
 }
 
 // put stores a version of an object unless a newer one is known, and gives the Services that the object belonged to
@@ -226,8 +272,10 @@ func (s *store[T]) put(object T) (before, after types.NamespacedName) {
 
 func (s *store[T]) insert(name types.NamespacedName, object T) {
 	s.objects[name] = object
-	key := s.serviceOf(object)
-	s.byService[key] = append(s.byService[key], object)
+	if s.byService != nil {
+		key := s.serviceOf(object)
+		s.byService[key] = append(s.byService[key], object)
+	}
 	if s.inserted != nil {
 		s.inserted(object)
 	}
@@ -239,6 +287,9 @@ func (s *store[T]) remove(name types.NamespacedName) {
 		s.removed(stored)
 	}
 	delete(s.objects, name)
+	if s.byService == nil {
+		return
+	}
 	key := s.serviceOf(stored)
 	rest := slices.DeleteFunc(s.byService[key], func(object T) bool { return object.GetName() == name.Name })
 	if len(rest) == 0 {
@@ -258,6 +309,6 @@ func (s *store[T]) tell(before, after types.NamespacedName) {
 	}
 }
 
-func nameOf(object metav1.Object) types.NamespacedName {
+func nameOf(object identified) types.NamespacedName {
 	return types.NamespacedName{Namespace: object.GetNamespace(), Name: object.GetName()}
 }

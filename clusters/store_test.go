@@ -14,13 +14,13 @@ import (
 
 // told is a store of slices and what it has told.
 type told struct {
-	*store[*discoveryv1.EndpointSlice]
+	*store[*packedSlice]
 	changes []string
 	fills   int
 }
 
 func newTold() *told {
-	s := &told{store: newStore(stripSlice, serviceOfSlice)}
+	s := &told{store: newStore(keeping(Metadata{}.packSlice), (*packedSlice).serviceKey)}
 	s.changed = func(key types.NamespacedName) { s.changes = append(s.changes, key.Name) }
 	s.filled = func() { s.fills++ }
 	return s
@@ -45,7 +45,7 @@ func TestStore(t *testing.T) {
 		return func(s *told) { s.Replace(objects, "") }
 	}
 	write := func(object *discoveryv1.EndpointSlice) func(*told) {
-		return func(s *told) { s.observe(object) }
+		return func(s *told) { s.observe(Metadata{}.packSlice(object)) }
 	}
 	drop := func(s *told) { s.forget(types.NamespacedName{Namespace: "shop", Name: "web-1"}, "u1") }
 	tests := []struct {
@@ -91,7 +91,7 @@ func TestStore(t *testing.T) {
 			got := ""
 			for _, service := range []string{"web", "api"} {
 				for _, object := range s.of(types.NamespacedName{Namespace: "shop", Name: service}) {
-					got += service + "/" + string(object.UID) + "/" + object.ResourceVersion
+					got += service + "/" + string(object.GetUID()) + "/" + object.GetResourceVersion()
 				}
 			}
 			if got != test.want {

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
@@ -29,7 +30,8 @@ type Object = interface {
 
 // Kept is what a consumer keeps of an object of the target: less than the object, as a rule.
 type Kept interface {
-	metav1.Object
+	identified
+	metav1.ObjectMetaAccessor
 	// Service is the key of the Service that the object belongs to.
 	Service() types.NamespacedName
 }
@@ -53,22 +55,16 @@ type Target[K Kept] struct {
 // namespaces. keep says what is kept of an object; it must not hold on to the object. It must be called before Run.
 func NewTarget[K Kept](c *Cluster, selector labels.Selector, keep func(Object) K, notify Notify) *Target[K] {
 	t := &Target[K]{cluster: c, selector: selector, keep: keep}
-	kept := func(object any) K {
-		if done, ok := object.(K); ok {
-			return done
-		}
-		return keep(object.(Object))
-	}
 	filled := func() {
 		if t.isSynced() {
 			notify.Synced()
 		}
 	}
-	for _, s := range []**store[K]{&t.services, &t.slices, &t.endpoints} {
-		*s = newStore(kept, K.Service)
-		(*s).changed, (*s).filled = notify.Service, filled
+	t.services, t.slices, t.endpoints = newStore(keeping(keep), nil), newStore(keeping(keep), K.Service), newStore(keeping(keep), nil)
+	for _, s := range []*store[K]{t.services, t.slices, t.endpoints} {
+		s.changed, s.filled = notify.Service, filled
 	}
-	t.namespaces = newStore(stripNamespace, func(namespace *corev1.Namespace) types.NamespacedName { return nameOf(namespace) })
+	t.namespaces = newStore(stripNamespace, nil)
 	t.namespaces.changed = func(key types.NamespacedName) { notify.Namespace(key.Name) }
 	t.namespaces.filled = filled
 	c.views = append(c.views, t)
@@ -99,7 +95,11 @@ func (t *Target[K]) Copies(key types.NamespacedName) ([]K, error) {
 
 // Keys gives the names of all Services that an object belongs to, in no order.
 func (t *Target[K]) Keys() []types.NamespacedName {
-	return slices.Concat(t.services.services(), t.slices.services(), t.endpoints.services())
+	keys := sets.New[types.NamespacedName]()
+	t.services.services(keys)
+	t.slices.services(keys)
+	t.endpoints.services(keys)
+	return keys.UnsortedList()
 }
 
 // Namespace gives the metadata of a namespace; nil where there is none.

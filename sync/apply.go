@@ -197,14 +197,14 @@ func summary(changes []Change) string {
 	var parts []string
 	for i := 0; i < len(changes); {
 		kind, count := kindOf(changes[i].Object), 0
-		operation := changes[i].Operation
+		what, operation := kind.String(), changes[i].Operation
 		for ; i < len(changes) && changes[i].Operation == operation && kindOf(changes[i].Object) == kind; i++ {
 			count++
 		}
 		if count > 1 {
-			kind = fmt.Sprintf("%d %ss", count, kind)
+			what = fmt.Sprintf("%d %ss", count, kind)
 		}
-		parts = append(parts, fmt.Sprintf("%s %s", operation, kind))
+		parts = append(parts, fmt.Sprintf("%s %s", operation, what))
 	}
 	return strings.Join(parts, ", ")
 }

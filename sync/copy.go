@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"unique"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -14,46 +16,76 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// The kinds of object that a pointer is made of, in the order of their birth, and of the Namespace that holds it.
+// Kind is a kind of object that a pointer is made of, or the Namespace that holds it.
+type Kind uint8
+
+// The kinds, those of a pointer in the order of their birth.
 const (
-	KindNamespace     = "Namespace"
-	KindService       = "Service"
-	KindEndpointSlice = "EndpointSlice"
-	KindEndpoints     = "Endpoints"
+	KindNamespace Kind = iota
+	KindService
+	KindEndpointSlice
+	KindEndpoints
 )
 
+func (k Kind) String() string {
+	return [...]string{"Namespace", "Service", "EndpointSlice", "Endpoints"}[k]
+}
+
 // Copy is what a direction remembers of one object in its target: whose it is, which version it is, and a fingerprint of
-// all that xcc decides in it. That is enough to find what has to be written, at a fraction of the object's size. Of the
-// metadata only namespace, name, UID, resourceVersion, deletionTimestamp and finalizers are set.
+// all that xcc decides in it. That is enough to find what has to be written, at a fraction of the object's size.
 type Copy struct {
-	metav1.ObjectMeta
-	Kind     string
-	Follower bool
-	Origin   Origin
+	Namespace, Name string
+	UID             types.UID
+	ResourceVersion string
+	// OriginCluster and OriginName are the first two marks of its origin.
+	OriginCluster types.UID
+	OriginName    string
 	// ManagedBy is the endpointslice.kubernetes.io/managed-by of a slice.
 	ManagedBy string
-	// Owner is the UID of the Service that controls the object.
+	// Owner is the UID of the Service that controls a slice, where Kubernetes made it for the Service's selector.
 	Owner types.UID
 	// ServiceName is the name of the Service that a slice belongs to.
 	ServiceName string
-	// Headless and Family hold what can't be changed in a Service.
-	Headless bool
-	Family   corev1.IPFamily
-	// Ready and Total count its addresses.
-	Ready, Total int
+	// Family is the primary family of a Service.
+	Family corev1.IPFamily
 	// Content is the fingerprint of what xcc decides in it.
 	Content Fingerprint
 	// ForeignLabels and ForeignAnnotations are what others put on a Service. They are kept when it is written; slices and
 	// Endpoints are xcc's alone, and what a controller left on them goes.
 	ForeignLabels      map[string]string
 	ForeignAnnotations map[string]string
+	// Ready and Total count its addresses.
+	Ready, Total int32
+	Kind         Kind
+	Follower     bool
+	// Headless is that of a Service.
+	Headless bool
+	// Terminating: it is deleted already, and waits for somebody's finalizer.
+	Terminating bool
 }
 
 // Fingerprint is equal for two objects if and only if all that xcc decides in them is.
-type Fingerprint [sha256.Size]byte
+type Fingerprint [16]byte
 
 func (c *Copy) String() string {
 	return fmt.Sprintf("%s %s/%s", c.Kind, c.Namespace, c.Name)
+}
+
+// GetNamespace, GetName, GetUID and GetResourceVersion are named as those of the objects of the Kubernetes API.
+func (c *Copy) GetNamespace() string { return c.Namespace }
+
+// GetName gives the object's name.
+func (c *Copy) GetName() string { return c.Name }
+
+// GetUID gives the object's UID.
+func (c *Copy) GetUID() types.UID { return c.UID }
+
+// GetResourceVersion gives the version that was copied.
+func (c *Copy) GetResourceVersion() string { return c.ResourceVersion }
+
+// GetObjectMeta implements [metav1.ObjectMetaAccessor].
+func (c *Copy) GetObjectMeta() metav1.Object {
+	return &metav1.ObjectMeta{Namespace: c.Namespace, Name: c.Name, UID: c.UID, ResourceVersion: c.ResourceVersion}
 }
 
 // Service is the key of the Service that the object belongs to.
@@ -73,7 +105,7 @@ func (r Rules) owns(c *Copy) bool {
 
 // isFromHere reports whether the object names this direction's source as its origin.
 func (r Rules) isFromHere(c *Copy) bool {
-	return r.Cluster != "" && c.Origin.Cluster == r.Cluster
+	return r.Cluster != "" && c.OriginCluster == r.Cluster
 }
 
 // The managers of the slices that Kubernetes makes for a selector, and of Endpoints
@@ -85,38 +117,59 @@ const (
 
 // Observe reads an object of the target. It takes Services, EndpointSlices and Endpoints.
 func (r Rules) Observe(object Object) *Copy {
+	origin := OriginOf(object)
 	c := &Copy{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: object.GetNamespace(), Name: object.GetName(), UID: object.GetUID(), ResourceVersion: object.GetResourceVersion(),
-			DeletionTimestamp: object.GetDeletionTimestamp(), Finalizers: object.GetFinalizers(),
-		},
-		Kind:      kindOf(object),
-		Follower:  object.GetLabels()[LabelExport] == Follower,
-		Origin:    OriginOf(object),
-		ManagedBy: object.GetLabels()[discoveryv1.LabelManagedBy],
-		Content:   r.fingerprint(object),
+		Namespace:     shared(object.GetNamespace()),
+		OriginCluster: shared(origin.Cluster),
+		OriginName:    shared(origin.Name),
+		ManagedBy:     shared(object.GetLabels()[discoveryv1.LabelManagedBy]),
+		Content:       r.fingerprint(object),
+		Kind:          kindOf(object),
+		Follower:      object.GetLabels()[LabelExport] == Follower,
+		Terminating:   object.GetDeletionTimestamp() != nil,
 	}
-	if owner := metav1.GetControllerOfNoCopy(object); owner != nil && owner.Kind == KindService {
-		c.Owner = owner.UID
-	}
+	c.identify(object)
 	switch object := object.(type) {
 	case *corev1.Service:
 		c.Headless = isHeadless(object)
 		c.ForeignLabels = without(object.Labels, r.ownedLabels())
 		c.ForeignAnnotations = without(object.Annotations, r.ownedAnnotations())
 		if len(object.Spec.IPFamilies) > 0 {
-			c.Family = object.Spec.IPFamilies[0]
+			c.Family = shared(object.Spec.IPFamilies[0])
 		}
 	case *discoveryv1.EndpointSlice:
-		c.ServiceName = serviceOfSlice(object)
-		c.Ready, c.Total = readyAddresses(object), allAddresses(object)
+		c.ServiceName = c.partOfName(serviceOfSlice(object))
+		c.Ready, c.Total = int32(readyAddresses(object)), int32(allAddresses(object))
+		if owner := metav1.GetControllerOfNoCopy(object); owner != nil && owner.Kind == KindService.String() && c.ManagedBy == endpointSliceController {
+			c.Owner = owner.UID
+		}
 	case *corev1.Endpoints:
 		for _, subset := range object.Subsets {
-			c.Ready += len(subset.Addresses)
-			c.Total += len(subset.Addresses) + len(subset.NotReadyAddresses)
+			c.Ready += int32(len(subset.Addresses))
+			c.Total += int32(len(subset.Addresses) + len(subset.NotReadyAddresses))
 		}
 	}
 	return c
+}
+
+// shared gives the one string that all copies have that hold its value.
+func shared[S ~string](text S) S {
+	return unique.Make(text).Value()
+}
+
+// identify puts what no other object has into one piece of memory.
+func (c *Copy) identify(object Object) {
+	name, uid := object.GetName(), string(object.GetUID())
+	all := name + uid + object.GetResourceVersion()
+	c.Name, c.UID, c.ResourceVersion = all[:len(name)], types.UID(all[len(name):len(name)+len(uid)]), all[len(name)+len(uid):]
+}
+
+// partOfName gives the text as a part of the name, where it is one, which is in memory already.
+func (c *Copy) partOfName(text string) string {
+	if strings.HasPrefix(c.Name, text) {
+		return c.Name[:len(text)]
+	}
+	return text
 }
 
 // serviceOfSlice takes the Service's name from where nobody can change it: the name of a slice that xcc made. Slices that
@@ -128,7 +181,7 @@ func serviceOfSlice(slice *discoveryv1.EndpointSlice) string {
 	return slice.Labels[discoveryv1.LabelServiceName]
 }
 
-func kindOf(object Object) string {
+func kindOf(object Object) Kind {
 	switch object.(type) {
 	case *corev1.Namespace:
 		return KindNamespace
@@ -165,7 +218,8 @@ func (r Rules) fingerprint(object Object) Fingerprint {
 		// Marshalling into memory has nothing that could fail.
 		panic(fmt.Sprintf("marshal %T: %v", object, err))
 	}
-	return sha256.Sum256(data)
+	sum := sha256.Sum256(data)
+	return Fingerprint(sum[:])
 }
 
 // decidedSpec leaves out what the API server allocates (cluster IPs), and the target ports, which a Service without

@@ -49,12 +49,12 @@ func (r Rules) diff(pointer *Pointer, copies []*Copy) []Change {
 	if pointer == nil {
 		return r.death(copies)
 	}
-	found := map[string]*Copy{}
+	found := make(map[member]*Copy, len(copies))
 	for _, c := range copies {
-		found[c.Kind+"/"+c.Name] = c
+		found[member{c.Kind, c.Name}] = c
 	}
-	take := func(kind string, object Object) *Copy {
-		id := kind + "/" + object.GetName()
+	take := func(kind Kind, object Object) *Copy {
+		id := member{kind, object.GetName()}
 		c := found[id]
 		delete(found, id)
 		return c
@@ -73,7 +73,7 @@ func (r Rules) diff(pointer *Pointer, copies []*Copy) []Change {
 			created = append(created, changes...)
 			continue
 		}
-		gains[slice.Name] = readyAddresses(slice) - c.Ready
+		gains[slice.Name] = readyAddresses(slice) - int(c.Ready)
 		updated = append(updated, changes...)
 	}
 	slices.SortStableFunc(updated, func(a, b Change) int {
@@ -82,20 +82,26 @@ func (r Rules) diff(pointer *Pointer, copies []*Copy) []Change {
 	if pointer.Endpoints != nil {
 		endpoints = r.bring(pointer.Endpoints, take(KindEndpoints, pointer.Endpoints))
 	}
-	for _, id := range slices.Sorted(maps.Keys(found)) {
-		if c := found[id]; r.owns(c) && c.DeletionTimestamp == nil {
+	for _, c := range sorted(slices.Collect(maps.Values(found))) {
+		if r.owns(c) && !c.Terminating {
 			removed = append(removed, deletion(c))
 		}
 	}
 	return slices.Concat(services, created, updated, endpoints, removed, r.strays(copies))
 }
 
+// member names an object of a pointer.
+type member struct {
+	kind Kind
+	name string
+}
+
 func (r Rules) death(copies []*Copy) []Change {
 	var changes []Change
-	for _, kind := range []string{KindService, KindEndpointSlice, KindEndpoints} {
+	for _, kind := range []Kind{KindService, KindEndpointSlice, KindEndpoints} {
 		for _, c := range sorted(copies) {
 			// What is being deleted already waits for somebody's finalizer.
-			if c.Kind == kind && r.owns(c) && c.DeletionTimestamp == nil {
+			if c.Kind == kind && r.owns(c) && !c.Terminating {
 				changes = append(changes, deletion(c))
 			}
 		}
@@ -113,7 +119,7 @@ func (r Rules) strays(copies []*Copy) []Change {
 			continue
 		}
 		for _, c := range sorted(copies) {
-			if c.Kind == KindEndpointSlice && c.Owner == service.UID && c.ManagedBy == endpointSliceController && c.DeletionTimestamp == nil {
+			if c.Kind == KindEndpointSlice && c.Owner == service.UID && c.ManagedBy == endpointSliceController && !c.Terminating {
 				changes = append(changes, deletion(c))
 			}
 		}

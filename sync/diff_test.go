@@ -17,7 +17,7 @@ func TestDiffOrder(t *testing.T) {
 	foreignSlice := r.Observe(sliceOf("theirs", ready("10.0.0.9")))
 	lingering := standing(r, sourceOf(exported(), one))
 	for _, c := range lingering {
-		c.DeletionTimestamp, c.Finalizers = &metav1.Time{}, []string{"example.com/theirs"}
+		c.Terminating = true
 	}
 	tests := []struct {
 		name   string

@@ -209,8 +209,8 @@ func (r Rules) liveService(copies []*Copy) *Copy {
 // this side was paired with before. They are left alone.
 func (r Rules) strangers(copies []*Copy) string {
 	for _, c := range sorted(copies) {
-		if c.Follower && c.Origin.Cluster != "" && c.Origin.Cluster != r.Cluster {
-			return fmt.Sprintf("%s comes from cluster %s (%s), which is not the source here; it is left alone", c, c.Origin.Cluster, c.Origin.Name)
+		if c.Follower && c.OriginCluster != "" && c.OriginCluster != r.Cluster {
+			return fmt.Sprintf("%s comes from cluster %s (%s), which is not the source here; it is left alone", c, c.OriginCluster, c.OriginName)
 		}
 	}
 	return ""

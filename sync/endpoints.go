@@ -1,7 +1,6 @@
 package sync
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -37,18 +36,18 @@ func (r Rules) projectEndpoints(service *corev1.Service, projected []*discoveryv
 			if groups[set] == nil {
 				groups[set] = &portGroup{ports: ports}
 			}
-			groups[set].add(slice.Endpoints)
+			groups[set].runs = append(groups[set].runs, asRun(slice.Endpoints))
 		}
 	}
 	sets := slices.Sorted(maps.Keys(groups))
 	room := maxEndpoints
 	for _, set := range sets {
 		group := groups[set]
-		group.ready, room = limited(canonicalAddresses(group.ready), room)
+		group.ready, room = limited(firstAddresses(group.runs, true, max(room, 0)+1), room)
 	}
 	for _, set := range sets {
 		group := groups[set]
-		group.notReady, room = limited(canonicalAddresses(group.notReady), room)
+		group.notReady, room = limited(firstAddresses(group.runs, false, max(room, 0)+1), room)
 		if len(group.ready)+len(group.notReady) > 0 {
 			pointer.Subsets = append(pointer.Subsets, corev1.EndpointSubset{
 				Addresses: group.ready, NotReadyAddresses: group.notReady, Ports: group.ports,
@@ -74,29 +73,10 @@ func readyInEndpoints(endpoints *corev1.Endpoints) int {
 
 // portGroup is the addresses that serve the same ports.
 type portGroup struct {
-	ports           []corev1.EndpointPort
+	ports []corev1.EndpointPort
+	// runs are the endpoints of each slice, sorted.
+	runs            [][]discoveryv1.Endpoint
 	ready, notReady []corev1.EndpointAddress
-}
-
-func (g *portGroup) add(endpoints []discoveryv1.Endpoint) {
-	g.ready = slices.Grow(g.ready, len(endpoints))
-	for _, endpoint := range endpoints {
-		for _, ip := range endpoint.Addresses {
-			address := corev1.EndpointAddress{IP: ip, Hostname: ptr.Deref(endpoint.Hostname, "")}
-			if isReady(endpoint) {
-				g.ready = append(g.ready, address)
-			} else {
-				g.notReady = append(g.notReady, address)
-			}
-		}
-	}
-}
-
-func canonicalAddresses(addresses []corev1.EndpointAddress) []corev1.EndpointAddress {
-	slices.SortFunc(addresses, func(a, b corev1.EndpointAddress) int {
-		return cmp.Or(strings.Compare(a.IP, b.IP), strings.Compare(a.Hostname, b.Hostname))
-	})
-	return slices.Compact(addresses)
 }
 
 // limited gives as many addresses as there is room for, and the room that is left: less than none where it cut some.

@@ -33,7 +33,7 @@ func drawTarget(t *rapid.T, r Rules, network Network) *model {
 			}
 		}
 	}
-	if service := green.objects[KindService+"/shop/web"]; service != nil && rapid.IntRange(0, 3).Draw(t, "there are strays") == 0 {
+	if service := green.objects[KindService.String()+"/shop/web"]; service != nil && rapid.IntRange(0, 3).Draw(t, "there are strays") == 0 {
 		green.put(stray(service.GetUID()))
 	}
 	return green
@@ -117,6 +117,6 @@ func stray(owner types.UID) *discoveryv1.EndpointSlice {
 	slice := sliceOf("web-stray", ready("10.0.0.8"))
 	slice.UID = "uid-of-stray"
 	slice.Labels[LabelExport] = Follower
-	slice.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: KindService, Name: web.Name, UID: owner, Controller: ptr.To(true)}}
+	slice.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: KindService.String(), Name: web.Name, UID: owner, Controller: ptr.To(true)}}
 	return slice
 }

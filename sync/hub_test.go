@@ -152,7 +152,7 @@ func TestShutdownFinishesTheWriteInHandAndNoOther(t *testing.T) {
 		if len(later) > 0 {
 			t.Errorf("after SIGTERM in the middle of %q there were %d more writes: %q", first, len(later), later)
 		}
-		if b.target.model.objects[KindService+"/"+strings.TrimPrefix(first, "create Service ")] == nil {
+		if b.target.model.objects[KindService.String()+"/"+strings.TrimPrefix(first, "create Service ")] == nil {
 			t.Errorf("%s was not finished", first)
 		}
 	})

@@ -10,12 +10,12 @@ import (
 )
 
 func TestJudge(t *testing.T) {
-	foreign := func(kind string) *Copy {
-		return &Copy{Kind: kind, ObjectMeta: metav1.ObjectMeta{Namespace: web.Namespace, Name: web.Name, UID: "theirs", ResourceVersion: "3"}}
+	foreign := func(kind Kind) *Copy {
+		return &Copy{Kind: kind, Namespace: web.Namespace, Name: web.Name, UID: "theirs", ResourceVersion: "3"}
 	}
-	owned := func(kind string) *Copy {
+	owned := func(kind Kind) *Copy {
 		c := foreign(kind)
-		c.Follower, c.Origin, c.ManagedBy = true, Origin{Cluster: blue}, ManagedBy
+		c.Follower, c.OriginCluster, c.ManagedBy = true, blue, ManagedBy
 		return c
 	}
 	namespace := func(edit func(*metav1.ObjectMeta)) Target {
@@ -77,7 +77,7 @@ func TestJudge(t *testing.T) {
 		{"somebody's Service has the name", rules(), sourceOf(exported()), targetOf(foreign(KindService)), Verdict{State: Refused, Reason: Conflict}},
 		{"a pointer from a third cluster has the name", rules(), sourceOf(exported()), targetOf(func() *Copy {
 			c := owned(KindService)
-			c.Origin.Cluster = "uid-of-red"
+			c.OriginCluster = "uid-of-red"
 			return c
 		}()), Verdict{State: Refused, Reason: Conflict}},
 		{"somebody's Endpoints wait for a Service", rules(), sourceOf(exported()), targetOf(foreign(KindEndpoints)), Verdict{State: Refused, Reason: Conflict}},

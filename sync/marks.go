@@ -60,13 +60,15 @@ func OriginOf(object metav1.Object) Origin {
 // IsMirrored reports whether an object carries any origin annotation, complete or not. This is the echo guard: what is
 // mirrored is never exported again, whatever labels somebody gives it.
 func IsMirrored(object metav1.Object) bool {
-	for _, key := range []string{AnnotationOriginCluster, AnnotationOriginName, AnnotationOriginUID} {
+	for _, key := range originAnnotations {
 		if _, found := object.GetAnnotations()[key]; found {
 			return true
 		}
 	}
 	return false
 }
+
+var originAnnotations = []string{AnnotationOriginCluster, AnnotationOriginName, AnnotationOriginUID}
 
 func (o Origin) annotations() map[string]string {
 	return map[string]string{

@@ -32,7 +32,7 @@ func TestIsMirrored(t *testing.T) {
 }
 
 func TestOwns(t *testing.T) {
-	ours := Copy{Kind: KindService, Follower: true, Origin: Origin{Cluster: blue}}
+	ours := Copy{Kind: KindService, Follower: true, OriginCluster: blue}
 	tests := []struct {
 		name  string
 		rules Rules
@@ -41,10 +41,10 @@ func TestOwns(t *testing.T) {
 	}{
 		{"a follower from this direction's source is ours", rules(), func(*Copy) {}, true},
 		{"without the follower label it is not", rules(), func(c *Copy) { c.Follower = false }, false},
-		{"from another cluster it is not", rules(), func(c *Copy) { c.Origin.Cluster = green }, false},
-		{"without an origin it is not", rules(), func(c *Copy) { c.Origin = Origin{} }, false},
-		{"with only the display name of the source it is not", rules(), func(c *Copy) { c.Origin = Origin{Name: "blue"} }, false},
-		{"while the source is not known, nothing is ours", rules(func(r *Rules) { r.Cluster = "" }), func(c *Copy) { c.Origin = Origin{} }, false},
+		{"from another cluster it is not", rules(), func(c *Copy) { c.OriginCluster = green }, false},
+		{"without an origin it is not", rules(), func(c *Copy) { c.OriginCluster = "" }, false},
+		{"with only the display name of the source it is not", rules(), func(c *Copy) { c.OriginCluster, c.OriginName = "", "blue" }, false},
+		{"while the source is not known, nothing is ours", rules(func(r *Rules) { r.Cluster = "" }), func(c *Copy) { c.OriginCluster = "" }, false},
 		{"a slice that xcc manages is ours", rules(), func(c *Copy) { c.Kind, c.ManagedBy = KindEndpointSlice, ManagedBy }, true},
 		{"a slice that got our marks from Kubernetes is not", rules(), func(c *Copy) { c.Kind, c.ManagedBy = KindEndpointSlice, "endpointslicemirroring-controller.k8s.io" }, false},
 		{"Endpoints are ours whoever manages them", rules(), func(c *Copy) { c.Kind = KindEndpoints }, true},

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unique"
 
 	"github.com/sirupsen/logrus"
 	corev1 "k8s.io/api/core/v1"
@@ -117,8 +118,9 @@ type Mirror struct {
 	queue *Queue
 	pass  *pass
 
-	mu       sync.Mutex
-	verdicts map[Key]Verdict
+	mu sync.Mutex
+	// verdicts are shared by the many names that have the same one.
+	verdicts map[Key]unique.Handle[Verdict]
 	// foreign are the objects without our marks that were found in the way of a name.
 	foreign map[Key][]*Copy
 	// stale: the source has been silent for longer than WithdrawAfter.
@@ -133,7 +135,7 @@ func NewMirror(name string, direction Direction) *Mirror {
 		Direction: direction,
 		queue:     NewQueue(name),
 		pass:      newPass(func() { direction.Log.Info("first pass done") }),
-		verdicts:  map[Key]Verdict{},
+		verdicts:  map[Key]unique.Handle[Verdict]{},
 		foreign:   map[Key][]*Copy{},
 	}
 }
@@ -410,12 +412,15 @@ func (m *Mirror) read(key Key) (Source, Target, error) {
 // record remembers a name's verdict, and logs it once where it refuses, or no longer does.
 func (m *Mirror) record(key Key, verdict Verdict) {
 	m.mu.Lock()
-	before := m.verdicts[key]
+	var before Verdict
+	if handle, known := m.verdicts[key]; known {
+		before = handle.Value()
+	}
 	if (verdict == Verdict{State: Withdrawn}) {
 		delete(m.verdicts, key)
 		m.Rules.Memory.forget(key)
 	} else {
-		m.verdicts[key] = verdict
+		m.verdicts[key] = unique.Make(verdict)
 	}
 	m.mu.Unlock()
 	if before == verdict {
@@ -441,7 +446,7 @@ func (m *Mirror) Verdicts() map[Key]Verdict {
 	defer m.mu.Unlock()
 	all := make(map[Key]Verdict, len(m.verdicts))
 	for key, verdict := range m.verdicts {
-		all[key] = verdict
+		all[key] = verdict.Value()
 	}
 	return all
 }

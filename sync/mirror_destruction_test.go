@@ -140,8 +140,8 @@ func TestBirthIsWrittenInOrderAndOwned(t *testing.T) {
 	if diff := cmp.Diff(want, b.take()); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
-	service := b.target.model.objects[KindService+"/shop/web"]
-	written := b.target.model.objects[KindEndpointSlice+"/shop/"+name].(*discoveryv1.EndpointSlice)
+	service := b.target.model.objects[KindService.String()+"/shop/web"]
+	written := b.target.model.objects[KindEndpointSlice.String()+"/shop/"+name].(*discoveryv1.EndpointSlice)
 	if owner := written.OwnerReferences[0].UID; owner != service.GetUID() {
 		t.Errorf("the slice is owned by %q, the Service is %q", owner, service.GetUID())
 	}

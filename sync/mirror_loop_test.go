@@ -82,7 +82,7 @@ func TestConflictIsLookedAtAgain(t *testing.T) {
 		if verdict := b.mirror.Verdicts()[web]; verdict.Reason != Conflict {
 			t.Errorf("verdict: %s", verdict)
 		}
-		b.target.set(func() { delete(b.target.model.objects, KindService+"/shop/web") })
+		b.target.set(func() { delete(b.target.model.objects, KindService.String()+"/shop/web") })
 		time.Sleep(recheck)
 		synctest.Wait()
 		if verdict := b.mirror.Verdicts()[web]; verdict != (Verdict{State: Mirrored}) {

@@ -56,7 +56,7 @@ func TestSomebodysServiceIsAConflict(t *testing.T) {
 	}
 
 	// When it goes, the pointer comes.
-	delete(b.target.model.objects, KindService+"/shop/web")
+	delete(b.target.model.objects, KindService.String()+"/shop/web")
 	if verdict, err := b.reconcile(t, web); err != nil || verdict != (Verdict{State: Mirrored}) {
 		t.Errorf("%s, %v", verdict, err)
 	}
@@ -160,7 +160,7 @@ func TestPointerThatBecameSomebodysIsLeftToThem(t *testing.T) {
 	b := newBench(t, source)
 	b.settle(t, web)
 	// Somebody deletes our Service and makes one of his own; the watch has told of neither.
-	object := b.target.model.objects[KindService+"/shop/web"]
+	object := b.target.model.objects[KindService.String()+"/shop/web"]
 	taken := deepCopy(object).(*corev1.Service)
 	taken.UID, taken.Labels, taken.Annotations = "theirs", nil, nil
 	delete(b.source.cached, web)
@@ -173,7 +173,7 @@ func TestPointerThatBecameSomebodysIsLeftToThem(t *testing.T) {
 	if _, err := b.reconcile(t, web); err != nil {
 		t.Fatal(err)
 	}
-	after := b.target.model.objects[KindService+"/shop/web"]
+	after := b.target.model.objects[KindService.String()+"/shop/web"]
 	if after == nil || after.GetUID() != "theirs" {
 		t.Errorf("somebody's Service is now %v", after)
 	}
@@ -189,7 +189,7 @@ func TestNamespaceThatAnotherNameHasJustCreated(t *testing.T) {
 	if err != nil || verdict != (Verdict{State: Mirrored}) {
 		t.Fatalf("%s, %v", verdict, err)
 	}
-	if b.target.model.objects[KindEndpointSlice+"/shop/"+name] == nil {
+	if b.target.model.objects[KindEndpointSlice.String()+"/shop/"+name] == nil {
 		t.Errorf("there is no pointer: %v", sortedKeys(b.target.model.objects))
 	}
 }

@@ -141,14 +141,14 @@ func (m *model) collect() {
 		}
 	}
 	for _, name := range m.deserted {
-		if m.objects[KindService+"/"+name] == nil {
-			delete(m.objects, KindEndpoints+"/"+name)
+		if m.objects[KindService.String()+"/"+name] == nil {
+			delete(m.objects, KindEndpoints.String()+"/"+name)
 		}
 	}
 	m.deserted = nil
 	for key, object := range m.objects {
 		if owner := metav1.GetControllerOf(object); owner != nil && kindOf(object) == KindEndpointSlice {
-			service := m.objects[KindService+"/"+object.GetNamespace()+"/"+owner.Name]
+			service := m.objects[KindService.String()+"/"+object.GetNamespace()+"/"+owner.Name]
 			if service == nil || service.GetUID() != owner.UID {
 				delete(m.objects, key)
 			}
@@ -187,7 +187,7 @@ func precondition(object, stored Object) error {
 }
 
 func resource(object Object) schema.GroupResource {
-	return schema.GroupResource{Resource: kindOf(object)}
+	return schema.GroupResource{Resource: kindOf(object).String()}
 }
 
 // validate refuses what the API server would, of what a pointer could get wrong.

@@ -116,14 +116,14 @@ func OriginsOf(target TargetReader) (Origins, error) {
 		}
 		seen := sets.New[types.UID]()
 		for _, c := range sorted(copies) {
-			if c.ManagedBy == endpointSliceController || c.ManagedBy == mirroringController || seen.Has(c.Origin.Cluster) {
+			if c.ManagedBy == endpointSliceController || c.ManagedBy == mirroringController || seen.Has(c.OriginCluster) {
 				continue
 			}
-			seen.Insert(c.Origin.Cluster)
-			if counts[c.Origin.Cluster] == nil {
-				counts[c.Origin.Cluster] = &OriginCount{Cluster: c.Origin.Cluster, Name: c.Origin.Name}
+			seen.Insert(c.OriginCluster)
+			if counts[c.OriginCluster] == nil {
+				counts[c.OriginCluster] = &OriginCount{Cluster: c.OriginCluster, Name: c.OriginName}
 			}
-			counts[c.Origin.Cluster].Count++
+			counts[c.OriginCluster].Count++
 		}
 	}
 	var all Origins

@@ -68,6 +68,7 @@ func (p *pass) left() []Key {
 
 func (p *pass) endIfDone() {
 	if len(p.open) == 0 {
+		p.open = nil
 		close(p.done)
 		p.onDone()
 	}

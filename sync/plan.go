@@ -97,11 +97,11 @@ func addressVerdict(source Source, pointer Pointer) Verdict {
 	return Verdict{State: Mirrored}
 }
 
-func (r Rules) ready(kind string, copies []*Copy) int {
+func (r Rules) ready(kind Kind, copies []*Copy) int {
 	count := 0
 	for _, c := range copies {
 		if c.Kind == kind && r.owns(c) {
-			count += c.Ready
+			count += int(c.Ready)
 		}
 	}
 	return count

@@ -140,7 +140,7 @@ func (r Rules) projectSlice(service *corev1.Service, slice *discoveryv1.Endpoint
 		pointer.Labels[corev1.IsHeadlessService] = ""
 	}
 	pointer.OwnerReferences = []metav1.OwnerReference{{
-		APIVersion: "v1", Kind: KindService, Name: service.Name, UID: owner, Controller: ptr.To(true),
+		APIVersion: "v1", Kind: KindService.String(), Name: service.Name, UID: owner, Controller: ptr.To(true),
 	}}
 	for _, port := range slice.Ports {
 		pointer.Ports = append(pointer.Ports, discoveryv1.EndpointPort{
@@ -266,6 +266,11 @@ func compareSlicePorts(a, b discoveryv1.EndpointPort) int {
 		cmp.Compare(ptr.Deref(a.Protocol, ""), ptr.Deref(b.Protocol, "")),
 		cmp.Compare(ptr.Deref(a.Port, 0), ptr.Deref(b.Port, 0)),
 	)
+}
+
+// Reads gives the keys of those labels and annotations of the source's objects that decisions depend on.
+func (r Rules) Reads() (labels, annotations []string) {
+	return r.CopyLabels, slices.Concat(originAnnotations, r.CopyAnnotations)
 }
 
 // copyKeys copies the named keys. A mark can't be copied: the pointer's own stands there already.

@@ -119,8 +119,13 @@ func TestKillAfterAnyWriteConvergesToTheSame(t *testing.T) {
 			return
 		}
 		// Somebody's Endpoints, which stand in the pointer's way, would be collected with the Service in one case only.
-		endpoints := green.objects[KindEndpoints+"/shop/web"]
-		if (endpoints == nil || r.owns(r.Observe(endpoints))) && rapid.Bool().Draw(t, "Kubernetes collects meanwhile") {
+		endpoints := green.objects[KindEndpoints.String()+"/shop/web"]
+		collectable := endpoints == nil || r.owns(r.Observe(endpoints))
+		if source.Service != nil && endpointsUnknown(source) {
+			// Ours would be collected in one case only, too, and what is in them is not known any more.
+			collectable = false
+		}
+		if collectable && rapid.Bool().Draw(t, "Kubernetes collects meanwhile") {
 			killed.collect()
 		}
 		converge(t, killed, r, network, source)
@@ -228,7 +233,6 @@ func copyOfTarget(target Target) Target {
 	clone.Copies = nil
 	for _, c := range target.Copies {
 		one := *c
-		one.ObjectMeta = *c.ObjectMeta.DeepCopy()
 		one.ForeignLabels, one.ForeignAnnotations = maps.Clone(c.ForeignLabels), maps.Clone(c.ForeignAnnotations)
 		clone.Copies = append(clone.Copies, &one)
 	}

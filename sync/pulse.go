@@ -111,7 +111,7 @@ func (m *Mirror) states() map[State]int {
 	defer m.mu.Unlock()
 	counts := map[State]int{}
 	for _, verdict := range m.verdicts {
-		counts[verdict.State]++
+		counts[verdict.Value().State]++
 	}
 	return counts
 }

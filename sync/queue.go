@@ -127,6 +127,10 @@ func (l *lanes) Pop() Key {
 	}
 	key := lane.Remove(lane.Front()).(Key)
 	delete(l.places, key)
+	if lane == l.waiting && lane.Len() == 0 {
+		// A map keeps the memory of the most that it ever held.
+		l.places = map[Key]*list.Element{}
+	}
 	l.urgent.delete(key)
 	return key
 }

@@ -126,7 +126,7 @@ func (t *fakeTarget) Copies(key Key) ([]*Copy, error) {
 		return nil, errors.New("the watches are not synced")
 	}
 	return slices.DeleteFunc(t.model.copies(Rules{}, key), func(c *Copy) bool {
-		return !c.Follower || t.hidden.Has(c.Kind+"/"+c.Namespace+"/"+c.Name)
+		return !c.Follower || t.hidden.Has(c.Kind.String()+"/"+c.Namespace+"/"+c.Name)
 	}), nil
 }
 

@@ -1,0 +1,200 @@
+package clusters
+
+import (
+	"fmt"
+	"strings"
+	"unique"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Metadata names the labels and annotations that a view of a source gives with its objects. All others are left out: they
+// would make up most of what it holds.
+type Metadata struct {
+	Labels, Annotations []string
+}
+
+// packed is an object of which only what pointers are made of is kept, in protobuf: that is a tenth of its size in memory.
+type packed struct {
+	namespace unique.Handle[string]
+	// common is the part that many objects have alike, and that they share.
+	common unique.Handle[string]
+	// text is the name, the UID, the resourceVersion and the object's own part.
+	text string
+	// Where they begin in it.
+	uid, version, own uint16
+}
+
+// message is what the types of the Kubernetes API are in protobuf. Its result is the same for the same object.
+type message interface {
+	Marshal() ([]byte, error)
+	Unmarshal([]byte) error
+}
+
+// pack takes the two parts as marshal gives them.
+func pack(meta metav1.Object, common, own string) packed {
+	name, uid, version := meta.GetName(), string(meta.GetUID()), meta.GetResourceVersion()
+	return packed{
+		namespace: unique.Make(meta.GetNamespace()),
+		common:    unique.Make(common),
+		text:      name + uid + version + own,
+		uid:       uint16(len(name)),
+		version:   uint16(len(name) + len(uid)),
+		own:       uint16(len(name) + len(uid) + len(version)),
+	}
+}
+
+func marshal(part message) string {
+	data, err := part.Marshal()
+	if err != nil {
+		// Marshalling into memory has nothing that could fail.
+		panic(fmt.Sprintf("marshal %T: %v", part, err))
+	}
+	return string(data)
+}
+
+// unpack adds the parts to an empty object. The common part comes last: in protobuf, each says of some of the other's
+// fields that they are empty, and the own part has none of the common one's that count.
+func (p *packed) unpack(object message, meta *metav1.ObjectMeta) {
+	for _, part := range []string{p.text[p.own:], p.common.Value()} {
+		if err := object.Unmarshal([]byte(part)); err != nil {
+			// It is what was marshalled here.
+			panic(fmt.Sprintf("unmarshal %T: %v", object, err))
+		}
+	}
+	meta.Namespace, meta.Name, meta.UID, meta.ResourceVersion = p.GetNamespace(), p.GetName(), p.GetUID(), p.GetResourceVersion()
+}
+
+func (p *packed) GetNamespace() string       { return p.namespace.Value() }
+func (p *packed) GetName() string            { return p.text[:p.uid] }
+func (p *packed) GetUID() types.UID          { return types.UID(p.text[p.uid:p.version]) }
+func (p *packed) GetResourceVersion() string { return p.text[p.version:p.own] }
+
+// GetObjectMeta implements [metav1.ObjectMetaAccessor], by which a Reflector finds the name.
+func (p *packed) GetObjectMeta() metav1.Object {
+	return &metav1.ObjectMeta{Namespace: p.GetNamespace(), Name: p.GetName(), UID: p.GetUID(), ResourceVersion: p.GetResourceVersion()}
+}
+
+// of gives the metadata that are asked for, and the object's identity.
+func (m Metadata) of(meta *metav1.ObjectMeta) metav1.ObjectMeta {
+	some := m.some(meta)
+	some.Namespace, some.Name, some.UID, some.ResourceVersion = meta.Namespace, meta.Name, meta.UID, meta.ResourceVersion
+	return some
+}
+
+// some gives the metadata that are asked for.
+func (m Metadata) some(meta *metav1.ObjectMeta) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Labels: picked(meta.Labels, m.Labels), Annotations: picked(meta.Annotations, m.Annotations)}
+}
+
+func picked(all map[string]string, keys []string) map[string]string {
+	var some map[string]string
+	for _, key := range keys {
+		if value, found := all[key]; found {
+			if some == nil {
+				some = map[string]string{}
+			}
+			some[key] = value
+		}
+	}
+	return some
+}
+
+type packedService struct{ packed }
+
+// selected stands in for any selector. Its own would tell each Service from all others; that there is one is all that matters.
+var selected = map[string]string{"": ""}
+
+func (m Metadata) packService(service *corev1.Service) *packedService {
+	spec := corev1.ServiceSpec{
+		Type:                     service.Spec.Type,
+		ExternalName:             service.Spec.ExternalName,
+		SessionAffinity:          service.Spec.SessionAffinity,
+		SessionAffinityConfig:    service.Spec.SessionAffinityConfig,
+		PublishNotReadyAddresses: service.Spec.PublishNotReadyAddresses,
+		IPFamilies:               service.Spec.IPFamilies,
+	}
+	if len(service.Spec.Selector) > 0 {
+		spec.Selector = selected
+	}
+	if service.Spec.ClusterIP == corev1.ClusterIPNone {
+		spec.ClusterIP = corev1.ClusterIPNone
+	}
+	for _, port := range service.Spec.Ports {
+		spec.Ports = append(spec.Ports, corev1.ServicePort{
+			Name: port.Name, Protocol: port.Protocol, Port: port.Port, AppProtocol: port.AppProtocol,
+		})
+	}
+	return &packedService{pack(service, marshal(&corev1.Service{ObjectMeta: m.some(&service.ObjectMeta), Spec: spec}), "")}
+}
+
+func (p *packedService) unpack() *corev1.Service {
+	service := &corev1.Service{}
+	p.packed.unpack(service, &service.ObjectMeta)
+	return service
+}
+
+// maxPacked is the number of endpoints up to which a slice is packed. One with more is kept as it is: it is likely to be one
+// of a large Service, of which each change of a pod would else unpack all.
+const maxPacked = 32
+
+type packedSlice struct {
+	packed
+	// service is the name of the Service that the slice belongs to.
+	service string
+	// isOfPods: Kubernetes made the slice for a selector, so its addresses are pods.
+	isOfPods bool
+	// whole is the slice where it is not packed.
+	whole *discoveryv1.EndpointSlice
+}
+
+func (m Metadata) packSlice(slice *discoveryv1.EndpointSlice) *packedSlice {
+	p := &packedSlice{
+		service:  slice.Labels[discoveryv1.LabelServiceName],
+		isOfPods: slice.Labels[discoveryv1.LabelManagedBy] == endpointSliceController,
+	}
+	common := &discoveryv1.EndpointSlice{ObjectMeta: m.some(&slice.ObjectMeta), AddressType: slice.AddressType, Ports: slice.Ports}
+	own := &discoveryv1.EndpointSlice{Endpoints: withoutPlace(slice.Endpoints)}
+	if len(slice.Endpoints) <= maxPacked {
+		p.packed = pack(slice, marshal(common), marshal(own))
+	} else {
+		p.packed = pack(slice, "", "")
+		p.whole = &discoveryv1.EndpointSlice{
+			ObjectMeta: m.of(&slice.ObjectMeta), AddressType: slice.AddressType, Ports: slice.Ports, Endpoints: own.Endpoints,
+		}
+	}
+	if strings.HasPrefix(p.GetName(), p.service) {
+		p.service = p.GetName()[:len(p.service)]
+	}
+	return p
+}
+
+// unpack gives the slice, which is shared where it is not packed and must not be changed.
+func (p *packedSlice) unpack() *discoveryv1.EndpointSlice {
+	if p.whole != nil {
+		return p.whole
+	}
+	slice := &discoveryv1.EndpointSlice{}
+	p.packed.unpack(slice, &slice.ObjectMeta)
+	return slice
+}
+
+func (p *packedSlice) serviceKey() types.NamespacedName {
+	return types.NamespacedName{Namespace: p.GetNamespace(), Name: p.service}
+}
+
+// withoutPlace leaves out of endpoints what ties them to their own cluster.
+func withoutPlace(endpoints []discoveryv1.Endpoint) []discoveryv1.Endpoint {
+	kept := make([]discoveryv1.Endpoint, 0, len(endpoints))
+	for _, endpoint := range endpoints {
+		kept = append(kept, discoveryv1.Endpoint{Addresses: endpoint.Addresses, Hostname: endpoint.Hostname, Conditions: discoveryv1.EndpointConditions{
+			Ready:       shared(endpoint.Conditions.Ready),
+			Serving:     shared(endpoint.Conditions.Serving),
+			Terminating: shared(endpoint.Conditions.Terminating),
+		}})
+	}
+	return kept
+}
