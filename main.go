@@ -31,16 +31,24 @@ import (
 	"xcc/clusters"
 	"xcc/manifests/systemd"
 	"xcc/sync"
+	"xcc/sync/report"
 )
 
 func main() { os.Exit(run(os.Args, os.Stdout, os.Stderr)) }
 
-// run is the whole program: 0 if it did what it was asked for, else 1 and one line that says why.
+// run is the whole program: 0 if it did what it was asked for, else 1, or the code that the command gives its error, and
+// one line that says why.
 func run(arguments []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := app(stdout, stderr).RunContext(ctx, argumentLast(withDefaultCommand(arguments))); err != nil {
-		fmt.Fprintf(stderr, "xcc: %s\n", strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; "))
+		if text := strings.TrimSpace(err.Error()); text != "" {
+			fmt.Fprintf(stderr, "xcc: %s\n", strings.ReplaceAll(text, "\n", "; "))
+		}
+		var coded cli.ExitCoder
+		if errors.As(err, &coded) {
+			return coded.ExitCode()
+		}
 		return 1
 	}
 	return 0
@@ -85,6 +93,28 @@ func app(stdout, stderr io.Writer) *cli.App {
 			Flags:        syncFlags(),
 			OnUsageError: asIs,
 			Action:       func(c *cli.Context) error { return syncClusters(c, stderr) },
+		}, {
+			Name:  "status",
+			Usage: "show each exported Service of either cluster: its verdict, and what its pointer has",
+			Flags: slices.Concat(connectionFlags("warning"), ruleFlags(), readFlags(), []cli.Flag{formatFlag(),
+				&cli.BoolFlag{Name: "watch", Aliases: []string{"w"}, Usage: "go on, and show it again when it changes"},
+				&cli.StringSliceFlag{Name: "fail-on", Usage: "exit with 1 if any Service is `refused` or pending (repeatable)"},
+			}),
+			OnUsageError: asIs,
+			Action:       func(c *cli.Context) error { return status(c, stdout, stderr) },
+		}, {
+			Name:         "explain",
+			Usage:        "show the whole reasoning about one Service: what was found on each side, the verdict, and what would change it",
+			ArgsUsage:    "NAMESPACE/NAME",
+			Flags:        slices.Concat(connectionFlags("warning"), ruleFlags(), readFlags(), []cli.Flag{formatFlag()}),
+			OnUsageError: asIs,
+			Action:       func(c *cli.Context) error { return explain(c, stdout, stderr) },
+		}, {
+			Name:         "diff",
+			Usage:        "show what a sync would change now, as a unified diff; exit with 0 for nothing, 1 for something, 2 for an error",
+			Flags:        slices.Concat(connectionFlags("warning"), ruleFlags(), readFlags()),
+			OnUsageError: func(_ *cli.Context, err error, _ bool) error { return cli.Exit(err, 2) },
+			Action:       func(c *cli.Context) error { return diff(c, stdout, stderr) },
 		}, {
 			Name:         "link",
 			Usage:        "give xcc its identity in both clusters, with an administrator's contexts, and write its kubeconfig",
@@ -138,6 +168,21 @@ func version() string {
 	return "devel"
 }
 
+// syncFlags are all.
+func syncFlags() []cli.Flag {
+	return slices.Concat(connectionFlags("info"), ruleFlags(), []cli.Flag{
+		&cli.IntFlag{Name: "max-delete-percent", EnvVars: []string{"XCC_MAX_DELETE_PERCENT"}, Value: 50, Usage: "hold withdrawals when more than this `PERCENT` of a direction's pointers (and more than 10) go within ten minutes"},
+		&cli.BoolFlag{Name: "allow-mass-delete", EnvVars: []string{"XCC_ALLOW_MASS_DELETE"}, Usage: "with --once: let all held withdrawals through, and release the brake"},
+		&cli.StringFlag{Name: "on-unreachable", EnvVars: []string{"XCC_ON_UNREACHABLE"}, Value: "keep", Usage: "what becomes of a silent source's addresses: keep or withdraw"},
+		&cli.DurationFlag{Name: "stale-after", EnvVars: []string{"XCC_STALE_AFTER"}, Value: 10 * time.Minute, Usage: "with --on-unreachable=withdraw: how long a source must be silent"},
+		leaderElectFlag(),
+		&cli.BoolFlag{Name: "once", EnvVars: []string{"XCC_ONCE"}, Usage: "bring all in sync, then exit: 0, or 1 if any Service failed"},
+		&cli.BoolFlag{Name: "dry-run", EnvVars: []string{"XCC_DRY_RUN"}, Usage: "log what would be written, write nothing"},
+		&cli.StringFlag{Name: "listen", EnvVars: []string{"XCC_LISTEN"}, Value: "127.0.0.1:9733", Usage: "`ADDRESS` of the status page, /metrics, /healthz and /readyz; empty for none"},
+		&cli.BoolFlag{Name: "debug", EnvVars: []string{"XCC_DEBUG"}, Usage: "profiles of the daemon itself under /debug/pprof/"},
+	})
+}
+
 // sideFlags name the two clusters. All commands have them.
 func sideFlags() []cli.Flag {
 	return []cli.Flag{
@@ -150,6 +195,14 @@ func sideFlags() []cli.Flag {
 		&cli.StringFlag{Name: "name-b", EnvVars: []string{"XCC_NAME_B"}, Usage: "display `NAME` of side B (default: its context)"},
 		&cli.BoolFlag{Name: "devmode", EnvVars: []string{"XCC_DEVMODE", "DEV_MODE"}, Usage: "readable debug logs; without contexts, the two that the kubeconfig holds"},
 	}
+}
+
+// connectionFlags say which clusters, and how to tell of them.
+func connectionFlags(level string) []cli.Flag {
+	return append(sideFlags(),
+		&cli.StringFlag{Name: "log-level", EnvVars: []string{"XCC_LOG_LEVEL"}, Value: level, Usage: "error, warning, info or debug"},
+		&cli.StringFlag{Name: "log-format", EnvVars: []string{"XCC_LOG_FORMAT"}, Usage: "text or json (default: json where the journal reads it, else text)"},
+	)
 }
 
 func directionFlag() cli.Flag {
@@ -168,8 +221,9 @@ func leaseNamespaceFlag() cli.Flag {
 	return &cli.StringFlag{Name: "lease-namespace", EnvVars: []string{"XCC_LEASE_NAMESPACE"}, Value: "xcc", Usage: "`NAMESPACE` of the Lease, and of the delete brake's count in each target"}
 }
 
-func syncFlags() []cli.Flag {
-	return append(sideFlags(), []cli.Flag{
+// ruleFlags decide what is mirrored, and how. Whoever looks at what a daemon does must give the same.
+func ruleFlags() []cli.Flag {
+	return []cli.Flag{
 		&cli.StringFlag{Name: "selector", EnvVars: []string{"XCC_SELECTOR"}, Value: sync.LabelExport + "=" + sync.Exported, Usage: "label `SELECTOR` of exported Services"},
 		directionFlag(),
 		&cli.StringSliceFlag{Name: "namespace", EnvVars: []string{"XCC_NAMESPACE"}, Usage: "look at this `NAMESPACE` only (repeatable)"},
@@ -180,18 +234,9 @@ func syncFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "copy-annotation", EnvVars: []string{"XCC_COPY_ANNOTATION"}, Usage: "annotation `KEY` that a pointer takes over from its Service (repeatable)"},
 		&cli.StringSliceFlag{Name: "allow-cidr-a", EnvVars: []string{"XCC_ALLOW_CIDR_A"}, Usage: "mirror addresses of side A only from this `CIDR` (repeatable)"},
 		&cli.StringSliceFlag{Name: "allow-cidr-b", EnvVars: []string{"XCC_ALLOW_CIDR_B"}, Usage: "mirror addresses of side B only from this `CIDR` (repeatable)"},
-		&cli.IntFlag{Name: "max-delete-percent", EnvVars: []string{"XCC_MAX_DELETE_PERCENT"}, Value: 50, Usage: "hold withdrawals when more than this `PERCENT` of a direction's pointers (and more than 10) go within ten minutes"},
-		&cli.BoolFlag{Name: "allow-mass-delete", EnvVars: []string{"XCC_ALLOW_MASS_DELETE"}, Usage: "with --once: let all held withdrawals through, and release the brake"},
-		&cli.StringFlag{Name: "on-unreachable", EnvVars: []string{"XCC_ON_UNREACHABLE"}, Value: "keep", Usage: "what becomes of a silent source's addresses: keep or withdraw"},
-		&cli.DurationFlag{Name: "stale-after", EnvVars: []string{"XCC_STALE_AFTER"}, Value: 10 * time.Minute, Usage: "with --on-unreachable=withdraw: how long a source must be silent"},
-		leaderElectFlag(),
 		leaseNamespaceFlag(),
 		&cli.IntFlag{Name: "workers", EnvVars: []string{"XCC_WORKERS"}, Value: 16, Usage: "how many Services each direction looks at at a time"},
-		&cli.BoolFlag{Name: "once", EnvVars: []string{"XCC_ONCE"}, Usage: "bring all in sync, then exit: 0, or 1 if any Service failed"},
-		&cli.BoolFlag{Name: "dry-run", EnvVars: []string{"XCC_DRY_RUN"}, Usage: "log what would be written, write nothing"},
-		&cli.StringFlag{Name: "log-level", EnvVars: []string{"XCC_LOG_LEVEL"}, Value: "info", Usage: "error, warning, info or debug"},
-		&cli.StringFlag{Name: "log-format", EnvVars: []string{"XCC_LOG_FORMAT"}, Value: "text", Usage: "text or json"},
-	}...)
+	}
 }
 
 func linkFlags() []cli.Flag {
@@ -587,9 +632,9 @@ func serveOne(ctx context.Context, cluster *clusters.Cluster, work func(context.
 	}
 }
 
-// isTerminal reports whether somebody can answer there.
-func isTerminal(reader io.Reader) bool {
-	file, ok := reader.(*os.File)
+// isTerminal reports whether somebody sits at the other end of a stream.
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
@@ -736,31 +781,48 @@ func differ(a, b interface {
 	return nil
 }
 
+// readFlags are those of the commands that only read.
+func readFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.DurationFlag{Name: "timeout", EnvVars: []string{"XCC_TIMEOUT"}, Value: 30 * time.Second, Usage: "how long to wait for the clusters"},
+	}
+}
+
+func formatFlag() cli.Flag {
+	return &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: string(report.Table), Usage: "table, json or yaml"}
+}
+
 // syncClusters runs the daemon until a signal, or once.
 func syncClusters(c *cli.Context, stderr io.Writer) error {
 	if c.Args().Present() {
 		return fmt.Errorf("sync takes no argument, only flags: %q", c.Args().First())
 	}
-	log, err := logger(c, stderr)
+	metrics := report.NewMetrics(version())
+	daemon, err := open(c, stderr, metrics.Request)
 	if err != nil {
 		return err
 	}
-	sideA, sideB, err := sides(c)
+	a, b, hub := daemon.a, daemon.b, daemon.hub
+	eventsA, eventsB := a.NewEvents(), b.NewEvents()
+	defer eventsA.Close()
+	defer eventsB.Close()
+	for _, mirror := range hub.Mirrors {
+		mirror.Observer = metrics.Observer(mirror.Rules.Name, mirror.To)
+		mirror.SourceEvents, mirror.TargetEvents = eventsA, eventsB
+		if mirror.Heartbeat != sync.Heartbeat(a) {
+			mirror.SourceEvents, mirror.TargetEvents = eventsB, eventsA
+		}
+	}
+	metrics.Collect(hub.Mirrors)
+	server := &report.Server{
+		Version: version(), Clusters: [2]report.Cluster{a, b}, Hub: hub, Metrics: metrics, Debug: c.Bool("debug"), Log: daemon.log,
+	}
+	server.StandBy(c.Bool("leader-elect"))
+	closed, err := listen(c, server)
 	if err != nil {
 		return err
 	}
-	a, err := clusters.Open(sideA, log)
-	if err != nil {
-		return err
-	}
-	b, err := clusters.Open(sideB, log)
-	if err != nil {
-		return err
-	}
-	hub, err := wire(c, a, b, log)
-	if err != nil {
-		return err
-	}
+	defer closed()
 	work := hub.Run
 	if c.Bool("leader-elect") {
 		work = func(ctx context.Context) error {
@@ -768,6 +830,7 @@ func syncClusters(c *cli.Context, stderr io.Writer) error {
 				for _, mirror := range hub.Mirrors {
 					mirror.MayWrite = held
 				}
+				server.StandBy(false)
 				return hub.Run(ctx)
 			})
 		}
@@ -777,7 +840,7 @@ func syncClusters(c *cli.Context, stderr io.Writer) error {
 	defer group.Wait()
 	defer stop()
 	group.Go(func() {
-		systemd.Tell(telling, func() systemd.Condition { return condition(hub, c.Bool("leader-elect"), a, b) }, log)
+		systemd.Tell(telling, func() systemd.Condition { return condition(hub, c.Bool("leader-elect"), a, b) }, daemon.log)
 	})
 	return serve(c.Context, a, b, hub.Once, work)
 }
@@ -793,6 +856,167 @@ func condition(hub *sync.Hub, standsBy bool, sides ...*clusters.Cluster) systemd
 		return systemd.Condition{Ready: true, Status: "standing by for the Lease"}
 	}
 	return systemd.Condition{Ready: hub.Passed(), Status: hub.Summary(), Stuck: hub.Stuck()}
+}
+
+// opened is what the commands work with.
+type opened struct {
+	a, b *clusters.Cluster
+	hub  *sync.Hub
+	log  logrus.FieldLogger
+}
+
+// open makes all that the flags say, and no request. observe is told of each that is made later.
+func open(c *cli.Context, stderr io.Writer, observe clusters.RequestObserver) (o opened, err error) {
+	if o.log, err = logger(c, stderr); err != nil {
+		return o, err
+	}
+	sideA, sideB, err := sides(c)
+	if err != nil {
+		return o, err
+	}
+	sideA.Observe, sideB.Observe = observe, observe
+	if o.a, err = clusters.Open(sideA, o.log); err != nil {
+		return o, err
+	}
+	if o.b, err = clusters.Open(sideB, o.log); err != nil {
+		return o, err
+	}
+	if o.a.Name() == o.b.Name() {
+		return o, fmt.Errorf("--name-a and --name-b: both clusters are called %s; give them names that tell them apart", o.a.Name())
+	}
+	o.hub, err = wire(c, o.a, o.b, o.log)
+	return o, err
+}
+
+// read connects to both clusters, for a command that writes nothing, and gives up where they don't answer in time.
+// With watch only the first answer is to be in time.
+func read(c *cli.Context, stderr io.Writer, watch bool, work func(context.Context, *sync.Hub) error) error {
+	o, err := open(c, stderr, nil)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancelCause(c.Context)
+	defer stop(nil)
+	timer := time.AfterFunc(c.Duration("timeout"), func() { stop(o.late(c.Duration("timeout"))) })
+	defer timer.Stop()
+	done := false
+	err = serve(ctx, o.a, o.b, !watch, func(ctx context.Context) error {
+		if err := o.hub.WaitSynced(ctx); err != nil {
+			return err
+		}
+		if watch {
+			timer.Stop()
+		}
+		done = true
+		return work(ctx, o.hub)
+	})
+	if err == nil && !done {
+		return errors.New("interrupted")
+	}
+	return err
+}
+
+// late says what was not there in time.
+func (o opened) late(timeout time.Duration) error {
+	for _, cluster := range []*clusters.Cluster{o.a, o.b} {
+		select {
+		case <-cluster.Identified():
+		default:
+			return fmt.Errorf("--timeout: cluster %s did not answer within %s: %s", cluster.Name(), timeout, cmp.Or(cluster.Problem(), "no answer"))
+		}
+	}
+	return fmt.Errorf("--timeout: not done within %s", timeout)
+}
+
+func status(c *cli.Context, stdout, stderr io.Writer) error {
+	if c.Args().Present() {
+		return fmt.Errorf("status takes no argument, only flags: %q", c.Args().First())
+	}
+	format, err := format(c)
+	if err != nil {
+		return err
+	}
+	for _, verdict := range c.StringSlice("fail-on") {
+		if !slices.Contains([]string{"refused", "pending"}, verdict) {
+			return fmt.Errorf("--fail-on: %q is neither refused nor pending", verdict)
+		}
+	}
+	return read(c, stderr, c.Bool("watch"), func(ctx context.Context, hub *sync.Hub) error {
+		if c.Bool("watch") {
+			return report.Watch(ctx, hub, stdout, format, isTerminal(stdout))
+		}
+		status, err := report.Inspect(ctx, hub)
+		if err != nil {
+			return err
+		}
+		if err := status.Write(stdout, format, time.Now()); err != nil {
+			return err
+		}
+		return status.FailOn(c.StringSlice("fail-on"))
+	})
+}
+
+func explain(c *cli.Context, stdout, stderr io.Writer) error {
+	namespace, name, found := strings.Cut(c.Args().First(), "/")
+	if c.NArg() != 1 || !found || namespace == "" || name == "" || strings.Contains(name, "/") {
+		return fmt.Errorf("explain takes one argument, NAMESPACE/NAME, after the flags: %q", c.Args().Slice())
+	}
+	format, err := format(c)
+	if err != nil {
+		return err
+	}
+	return read(c, stderr, false, func(ctx context.Context, hub *sync.Hub) error {
+		explanation, err := report.Explain(ctx, hub, sync.Key{Namespace: namespace, Name: name})
+		if err != nil {
+			return err
+		}
+		return explanation.Write(stdout, format)
+	})
+}
+
+// diff exits as kubectl diff does.
+func diff(c *cli.Context, stdout, stderr io.Writer) error {
+	differs := false
+	err := fmt.Errorf("diff takes no argument, only flags: %q", c.Args().First())
+	if !c.Args().Present() {
+		err = read(c, stderr, false, func(ctx context.Context, hub *sync.Hub) (err error) {
+			differs, err = report.Diff(ctx, hub, stdout)
+			return err
+		})
+	}
+	switch {
+	case err != nil:
+		return cli.Exit(err, 2)
+	case differs:
+		return cli.Exit("", 1)
+	}
+	return nil
+}
+
+func format(c *cli.Context) (report.Format, error) {
+	format := report.Format(c.String("output"))
+	if !slices.Contains(report.Formats, format) {
+		return "", fmt.Errorf("--output: %q is none of table, json and yaml", format)
+	}
+	return format, nil
+}
+
+// listen opens what --listen says, until closed is called. A run with --once is over too soon for that.
+func listen(c *cli.Context, server *report.Server) (closed func(), err error) {
+	if c.String("listen") == "" || c.Bool("once") {
+		return func() {}, nil
+	}
+	listener, err := report.Listen(c.String("listen"))
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(c.Context))
+	var group stdsync.WaitGroup
+	group.Go(func() { server.Serve(ctx, listener) })
+	return func() {
+		stop()
+		group.Wait()
+	}, nil
 }
 
 // daemonIdentity tells this process from any other, also of the same host.
@@ -865,15 +1089,9 @@ func wire(c *cli.Context, a, b *clusters.Cluster, log logrus.FieldLogger) (*sync
 	if err != nil {
 		return nil, err
 	}
-	var withdrawAfter time.Duration
-	switch c.String("on-unreachable") {
-	case "keep":
-	case "withdraw":
-		if withdrawAfter = c.Duration("stale-after"); withdrawAfter < time.Second {
-			return nil, fmt.Errorf("--stale-after: %s is too short; give at least a second", withdrawAfter)
-		}
-	default:
-		return nil, fmt.Errorf("--on-unreachable: %q is neither keep nor withdraw", c.String("on-unreachable"))
+	withdrawAfter, err := withdrawAfter(c)
+	if err != nil {
+		return nil, err
 	}
 	if percent := c.Int("max-delete-percent"); percent < 0 || percent > 100 {
 		return nil, fmt.Errorf("--max-delete-percent: %d is not in 0 to 100", percent)
@@ -900,6 +1118,7 @@ func wire(c *cli.Context, a, b *clusters.Cluster, log logrus.FieldLogger) (*sync
 		return sync.Direction{
 			Rules:         rules,
 			Orders:        into.Drains(c.String("lease-namespace"), hub.EnqueueAll),
+			To:            into.Name(),
 			InScope:       scope(c.StringSlice("namespace"), c.StringSlice("exclude-namespace")),
 			DryRun:        c.Bool("dry-run"),
 			Heartbeat:     from,
@@ -921,15 +1140,30 @@ func wire(c *cli.Context, a, b *clusters.Cluster, log logrus.FieldLogger) (*sync
 	// A side that is only mirrored from is not looked at as a target: its token need not allow that.
 	if which != "b-to-a" {
 		aToB, targetB := direction(a, b, allowedA), clusters.NewTarget(b, follower, rules.Observe, notify)
-		aToB.Source, aToB.Target, aToB.Writer, aToB.Exports = sourceA, targetB, targetB, sourceB
+		aToB.Source, aToB.Target, aToB.Writer, aToB.Objects, aToB.Exports = sourceA, targetB, targetB, targetB, sourceB
 		hub.Mirrors = append(hub.Mirrors, sync.NewMirror("a-to-b", aToB))
 	}
 	if which != "a-to-b" {
 		bToA, targetA := direction(b, a, allowedB), clusters.NewTarget(a, follower, rules.Observe, notify)
-		bToA.Source, bToA.Target, bToA.Writer, bToA.Exports = sourceB, targetA, targetA, sourceA
+		bToA.Source, bToA.Target, bToA.Writer, bToA.Objects, bToA.Exports = sourceB, targetA, targetA, targetA, sourceA
 		hub.Mirrors = append(hub.Mirrors, sync.NewMirror("b-to-a", bToA))
 	}
 	return hub, nil
+}
+
+// withdrawAfter is how long a source must be silent for its addresses to be withdrawn; zero for ever, and for the commands
+// that don't have the flag.
+func withdrawAfter(c *cli.Context) (time.Duration, error) {
+	switch after := c.Duration("stale-after"); c.String("on-unreachable") {
+	case "keep", "":
+		return 0, nil
+	case "withdraw":
+		if after < time.Second {
+			return 0, fmt.Errorf("--stale-after: %s is too short; give at least a second", after)
+		}
+		return after, nil
+	}
+	return 0, fmt.Errorf("--on-unreachable: %q is neither keep nor withdraw", c.String("on-unreachable"))
 }
 
 func prefixes(c *cli.Context, flag string) ([]netip.Prefix, error) {
@@ -998,12 +1232,12 @@ func logger(c *cli.Context, stderr io.Writer) (logrus.FieldLogger, error) {
 		level = logrus.DebugLevel
 	}
 	log.SetLevel(level)
-	switch c.String("log-format") {
-	case "text":
-	case "json":
+	switch format := c.String("log-format"); {
+	case format == "text":
+	case format == "json", format == "" && os.Getenv("JOURNAL_STREAM") != "" && !isTerminal(stderr):
 		log.SetFormatter(&logrus.JSONFormatter{})
-	default:
-		return nil, fmt.Errorf("--log-format: %q is neither text nor json", c.String("log-format"))
+	case format != "":
+		return nil, fmt.Errorf("--log-format: %q is neither text nor json", format)
 	}
 	klog.SetLogger(funcr.New(func(prefix, message string) { log.WithField("from", "client-go").Debug(prefix, " ", message) }, funcr.Options{}))
 	return log, nil

@@ -29,6 +29,8 @@ type Options struct {
 	KubeconfigFlag, Flag string
 	// UserAgent is sent with each request.
 	UserAgent string
+	// Observe is told of each request; nil for nobody.
+	Observe RequestObserver
 }
 
 func (o Options) loader() clientcmd.ClientConfig {

@@ -2,6 +2,7 @@ package clusters
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unique"
 
@@ -78,6 +79,10 @@ func (p *packed) GetObjectMeta() metav1.Object {
 	return &metav1.ObjectMeta{Namespace: p.GetNamespace(), Name: p.GetName(), UID: p.GetUID(), ResourceVersion: p.GetResourceVersion()}
 }
 
+func (m Metadata) and(other Metadata) Metadata {
+	return Metadata{Labels: slices.Concat(m.Labels, other.Labels), Annotations: slices.Concat(m.Annotations, other.Annotations)}
+}
+
 // of gives the metadata that are asked for, and the object's identity.
 func (m Metadata) of(meta *metav1.ObjectMeta) metav1.ObjectMeta {
 	some := m.some(meta)
@@ -141,6 +146,9 @@ func (p *packedService) unpack() *corev1.Service {
 // of a large Service, of which each change of a pod would else unpack all.
 const maxPacked = 32
 
+// dated is what says when the pods of a slice last changed.
+var dated = Metadata{Annotations: []string{corev1.EndpointsLastChangeTriggerTime}}
+
 type packedSlice struct {
 	packed
 	// service is the name of the Service that the slice belongs to.
@@ -157,13 +165,13 @@ func (m Metadata) packSlice(slice *discoveryv1.EndpointSlice) *packedSlice {
 		isOfPods: slice.Labels[discoveryv1.LabelManagedBy] == endpointSliceController,
 	}
 	common := &discoveryv1.EndpointSlice{ObjectMeta: m.some(&slice.ObjectMeta), AddressType: slice.AddressType, Ports: slice.Ports}
-	own := &discoveryv1.EndpointSlice{Endpoints: withoutPlace(slice.Endpoints)}
+	own := &discoveryv1.EndpointSlice{ObjectMeta: dated.some(&slice.ObjectMeta), Endpoints: withoutPlace(slice.Endpoints)}
 	if len(slice.Endpoints) <= maxPacked {
 		p.packed = pack(slice, marshal(common), marshal(own))
 	} else {
 		p.packed = pack(slice, "", "")
 		p.whole = &discoveryv1.EndpointSlice{
-			ObjectMeta: m.of(&slice.ObjectMeta), AddressType: slice.AddressType, Ports: slice.Ports, Endpoints: own.Endpoints,
+			ObjectMeta: m.and(dated).of(&slice.ObjectMeta), AddressType: slice.AddressType, Ports: slice.Ports, Endpoints: own.Endpoints,
 		}
 	}
 	if strings.HasPrefix(p.GetName(), p.service) {

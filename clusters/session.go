@@ -68,6 +68,9 @@ func (c *Cluster) newClient(config *rest.Config, dial func(context.Context, stri
 	config = rest.CopyConfig(config)
 	config.Dial = dial
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return boundRetryAfter{next} })
+	if observe := c.options.Observe; observe != nil {
+		config.Wrap(func(next http.RoundTripper) http.RoundTripper { return measured{next, c.Name(), observe} })
+	}
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("%s: context %q: %w", c.options.Flag, c.options.Context, err)

@@ -25,14 +25,14 @@ func (m *Mirror) apply(ctx context.Context, rules Rules, key Key, plan Plan) err
 	}
 	log := m.Log.WithField("service", key)
 	if m.DryRun {
-		log.Infof("would %s", summary(plan.Changes))
+		log.Infof("would %s", Summary(plan.Changes))
 		return nil
 	}
 	var owner types.UID
 	done, rest := 0, plan.Changes
 	defer func() {
 		if done > 0 {
-			log.Info(summary(plan.Changes[:done]))
+			log.Info(Summary(plan.Changes[:done]))
 		}
 	}()
 	for len(rest) > 0 {
@@ -105,7 +105,7 @@ func (m *Mirror) write(ctx context.Context, rules Rules, key Key, change Change)
 	}
 	if isBirth(change) {
 		endpoints := &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
-		found, err := m.look(ctx, rules, key, endpoints)
+		found, err := m.lookUp(ctx, rules, key, endpoints)
 		if err != nil {
 			return nil, fmt.Errorf("look for Endpoints before %s: %w", change, err)
 		}
@@ -123,11 +123,12 @@ func (m *Mirror) write(ctx context.Context, rules Rules, key Key, change Change)
 	case Delete:
 		err = m.Writer.Delete(ctx, change.Object)
 	}
+	m.Observer.Wrote(change, err)
 	switch {
 	case err == nil, apierrors.IsAlreadyExists(err) && kindOf(change.Object) == KindNamespace:
 		return written, nil
 	case apierrors.IsAlreadyExists(err), apierrors.IsConflict(err), change.Operation == Update && apierrors.IsNotFound(err):
-		if _, lookErr := m.look(ctx, rules, key, change.Object); lookErr != nil {
+		if _, lookErr := m.lookUp(ctx, rules, key, change.Object); lookErr != nil {
 			return nil, fmt.Errorf("%s: %w", change, lookErr)
 		}
 		return nil, errStale
@@ -156,9 +157,9 @@ func isBirth(change Change) bool {
 	return isService && change.Operation == Create
 }
 
-// look reads an object from the target; nil where there is none. What is not ours is remembered as being in the way of the
+// lookUp reads an object from the target; nil where there is none. What is not ours is remembered as being in the way of the
 // name.
-func (m *Mirror) look(ctx context.Context, rules Rules, key Key, object Object) (*Copy, error) {
+func (m *Mirror) lookUp(ctx context.Context, rules Rules, key Key, object Object) (*Copy, error) {
 	c, err := m.Writer.Lookup(ctx, object)
 	if err != nil || c == nil || rules.owns(c) {
 		return c, err
@@ -176,7 +177,7 @@ func (m *Mirror) refreshForeign(ctx context.Context, rules Rules, key Key) error
 	delete(m.foreign, key)
 	m.mu.Unlock()
 	for i, c := range before {
-		if _, err := m.look(ctx, rules, key, deletion(c).Object); err != nil {
+		if _, err := m.lookUp(ctx, rules, key, deletion(c).Object); err != nil {
 			m.mu.Lock()
 			m.foreign[key] = append(m.foreign[key], before[i:]...)
 			m.mu.Unlock()
@@ -192,8 +193,8 @@ func (m *Mirror) isForeign(key Key) bool {
 	return len(m.foreign[key]) > 0
 }
 
-// summary says in one line what changes do: "create Service, create 2 EndpointSlices, update Endpoints".
-func summary(changes []Change) string {
+// Summary says in one line what changes do: "create Service, create 2 EndpointSlices, update Endpoints".
+func Summary(changes []Change) string {
 	var parts []string
 	for i := 0; i < len(changes); {
 		kind, count := kindOf(changes[i].Object), 0

@@ -244,6 +244,14 @@ func (b *Brake) freed(ctx context.Context) ([]Key, error) {
 	return keys, nil
 }
 
+// Standing reads the ledger, and reports whether the brake holds.
+func (b *Brake) Standing(ctx context.Context) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	err := b.read(ctx)
+	return b.state.tripped, err
+}
+
 // Tripped reports whether the brake holds, and how many names.
 func (b *Brake) Tripped() (bool, int) {
 	b.mu.Lock()

@@ -54,6 +54,8 @@ type Copy struct {
 	// Endpoints are xcc's alone, and what a controller left on them goes.
 	ForeignLabels      map[string]string
 	ForeignAnnotations map[string]string
+	// Created is when a Service was made, in seconds since 1970.
+	Created int64
 	// Ready and Total count its addresses.
 	Ready, Total int32
 	Kind         Kind
@@ -132,6 +134,7 @@ func (r Rules) Observe(object Object) *Copy {
 	switch object := object.(type) {
 	case *corev1.Service:
 		c.Headless = isHeadless(object)
+		c.Created = object.CreationTimestamp.Unix()
 		c.ForeignLabels = without(object.Labels, r.ownedLabels())
 		c.ForeignAnnotations = without(object.Annotations, r.ownedAnnotations())
 		if len(object.Spec.IPFamilies) > 0 {

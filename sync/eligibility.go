@@ -87,57 +87,88 @@ const (
 	EndpointsOnly EndpointsAPI = "endpoints"
 )
 
-// judge decides whether a pointer is to exist. The first rule that applies is the verdict:
-//
-//	the source exports no Service of the name, or only a pointer   Withdrawn
-//	the namespace belongs to Kubernetes                            Refused ReservedNamespace
-//	the Service is an alias for a DNS name                         Refused ExternalName
-//	the target exports the same name                               Refused ExportedByBoth
-//	the target has no such namespace, and may not get it           Refused NamespaceMissing
-//	the target's namespace is going                                Refused NamespaceTerminating
-//	the target's namespace wants no pointers                       Refused NamespaceOptedOut
-//	the two share no IP family                                     Refused NoSharedIPFamily
-//	an object that is not ours is in the way                       Refused Conflict
-//	else                                                           Mirrored
-func (r Rules) judge(source Source, target Target) Verdict {
-	service := source.Service
-	if service == nil || IsMirrored(service) {
-		return Verdict{State: Withdrawn, Message: r.strangers(target.Copies)}
-	}
-	if isReserved(service) {
-		return refused(ReservedNamespace, "namespace %s belongs to Kubernetes; move the Service to a namespace of its own", service.Namespace)
-	}
-	if service.Spec.Type == corev1.ServiceTypeExternalName {
-		return refused(ExternalName, "it is an alias for %s and has no endpoints; create the same alias in the other cluster", service.Spec.ExternalName)
-	}
-	if target.Exports {
-		return refused(ExportedByBoth, "both clusters export a Service of this name; remove the label from one of them")
-	}
-	if verdict, ok := judgeNamespace(service.Namespace, target.Namespace, r.CreateNamespaces); !ok {
-		return verdict
-	}
-	if len(sharedFamilies(service, target.Network.Families)) == 0 {
-		return refused(NoSharedIPFamily, "it has %v, the other cluster's Services have %v; give it a family of both",
-			service.Spec.IPFamilies, target.Network.Families)
-	}
-	if c := r.inTheWay(target.Copies); c != nil {
-		return r.conflict(c)
-	}
-	return Verdict{State: Mirrored}
+// demand is what must be so for a pointer to exist. Where it is not, that decides the verdict.
+type demand struct {
+	// says it in words; "it" is the Service.
+	says    string
+	unmet   func(r Rules, source Source, target Target) bool
+	verdict func(r Rules, source Source, target Target) Verdict
 }
 
-func judgeNamespace(name string, namespace *metav1.ObjectMeta, create bool) (Verdict, bool) {
-	switch {
-	case namespace == nil && !create:
-		return refused(NamespaceMissing, "the other cluster has no namespace %s; create it, or run with --create-namespaces", name), false
-	case namespace == nil:
-		return Verdict{}, true
-	case namespace.DeletionTimestamp != nil:
-		return refused(NamespaceTerminating, "the other cluster is deleting namespace %s; it resumes when the namespace is created again", name), false
-	case namespace.Labels[LabelExport] == OptedOut:
-		return refused(NamespaceOptedOut, "namespace %s in the other cluster is labelled %s=%s; remove that label", name, LabelExport, OptedOut), false
+// demands decide in this order: the first that is not met gives the verdict.
+var demands = []demand{{
+	"the source exports it, and it is not itself a pointer",
+	func(_ Rules, source Source, _ Target) bool {
+		return source.Service == nil || IsMirrored(source.Service)
+	},
+	func(r Rules, _ Source, target Target) Verdict {
+		return Verdict{State: Withdrawn, Message: r.strangers(target.Copies)}
+	},
+}, {
+	"its namespace is not one of Kubernetes",
+	func(_ Rules, source Source, _ Target) bool { return isReserved(source.Service) },
+	func(_ Rules, source Source, _ Target) Verdict {
+		return refused(ReservedNamespace, "namespace %s belongs to Kubernetes; move the Service to a namespace of its own", source.Service.Namespace)
+	},
+}, {
+	"it is no alias for a DNS name",
+	func(_ Rules, source Source, _ Target) bool {
+		return source.Service.Spec.Type == corev1.ServiceTypeExternalName
+	},
+	func(_ Rules, source Source, _ Target) Verdict {
+		return refused(ExternalName, "it is an alias for %s and has no endpoints; create the same alias in the other cluster", source.Service.Spec.ExternalName)
+	},
+}, {
+	"the target exports no Service of its name",
+	func(_ Rules, _ Source, target Target) bool { return target.Exports },
+	func(Rules, Source, Target) Verdict {
+		return refused(ExportedByBoth, "both clusters export a Service of this name; remove the label from one of them")
+	},
+}, {
+	"the target has its namespace, or may get it",
+	func(r Rules, _ Source, target Target) bool { return target.Namespace == nil && !r.CreateNamespaces },
+	func(_ Rules, source Source, _ Target) Verdict {
+		return refused(NamespaceMissing, "the other cluster has no namespace %s; create it, or run with --create-namespaces", source.Service.Namespace)
+	},
+}, {
+	"the target is not deleting its namespace",
+	func(_ Rules, _ Source, target Target) bool {
+		return target.Namespace != nil && target.Namespace.DeletionTimestamp != nil
+	},
+	func(_ Rules, source Source, _ Target) Verdict {
+		return refused(NamespaceTerminating, "the other cluster is deleting namespace %s; it resumes when the namespace is created again", source.Service.Namespace)
+	},
+}, {
+	"its namespace in the target takes pointers",
+	func(_ Rules, _ Source, target Target) bool {
+		return target.Namespace != nil && target.Namespace.Labels[LabelExport] == OptedOut
+	},
+	func(_ Rules, source Source, _ Target) Verdict {
+		return refused(NamespaceOptedOut, "namespace %s in the other cluster is labelled %s=%s; remove that label", source.Service.Namespace, LabelExport, OptedOut)
+	},
+}, {
+	"the target's Services can have one of its IP families",
+	func(_ Rules, source Source, target Target) bool {
+		return len(sharedFamilies(source.Service, target.Network.Families)) == 0
+	},
+	func(_ Rules, source Source, target Target) Verdict {
+		return refused(NoSharedIPFamily, "it has %v, the other cluster's Services have %v; give it a family of both",
+			source.Service.Spec.IPFamilies, target.Network.Families)
+	},
+}, {
+	"nothing that is not xcc's has its name in the target",
+	func(r Rules, _ Source, target Target) bool { return r.inTheWay(target.Copies) != nil },
+	func(r Rules, _ Source, target Target) Verdict { return r.conflict(r.inTheWay(target.Copies)) },
+}}
+
+// judge decides whether a pointer is to exist.
+func (r Rules) judge(source Source, target Target) Verdict {
+	for _, demand := range demands {
+		if demand.unmet(r, source, target) {
+			return demand.verdict(r, source, target)
+		}
 	}
-	return Verdict{}, true
+	return Verdict{State: Mirrored}
 }
 
 // isReserved reports whether the Service is part of Kubernetes. A pointer in kube-system, or for the API server itself,

@@ -76,6 +76,12 @@ type TargetWriter interface {
 	Lookup(ctx context.Context, object Object) (*Copy, error)
 }
 
+// ObjectReader reads a cluster's objects whole.
+type ObjectReader interface {
+	// Read gives the object of the same kind and name as it stands; nil where there is none.
+	Read(ctx context.Context, object Object) (Object, error)
+}
+
 // recheck is how often a name is looked at again that is taken in the target by an object without our marks: such an
 // object is outside all watches.
 const recheck = 5 * time.Second
@@ -90,6 +96,10 @@ type Direction struct {
 	Source SourceReader
 	Target TargetReader
 	Writer TargetWriter
+	// To is the display name of the target.
+	To string
+	// Objects reads whole objects of the target, for those who show them; nothing is decided by it.
+	Objects ObjectReader
 	// Exports is the target in its other role, that of a source.
 	Exports SourceReader
 	// Overlap is that of source and target.
@@ -108,6 +118,10 @@ type Direction struct {
 	MayWrite func() error
 	// DryRun logs the changes instead of writing them.
 	DryRun bool
+	// Observer counts what is done; nil for nobody.
+	Observer Observer
+	// SourceEvents and TargetEvents write Kubernetes Events in the two clusters; nil for none.
+	SourceEvents, TargetEvents EventRecorder
 	// Log has the fields "from" and "to".
 	Log logrus.FieldLogger
 }
@@ -123,6 +137,9 @@ type Mirror struct {
 	verdicts map[Key]unique.Handle[Verdict]
 	// foreign are the objects without our marks that were found in the way of a name.
 	foreign map[Key][]*Copy
+	// dated is when the source last changed, of each name of which it says.
+	dated map[Key]int64
+	hands hands
 	// stale: the source has been silent for longer than WithdrawAfter.
 	stale atomic.Bool
 
@@ -131,19 +148,25 @@ type Mirror struct {
 
 // NewMirror makes a direction ready to run. The name is that of its queue's metrics.
 func NewMirror(name string, direction Direction) *Mirror {
-	return &Mirror{
+	if direction.Observer == nil {
+		direction.Observer = unobserved{}
+	}
+	mirror := &Mirror{
 		Direction: direction,
 		queue:     NewQueue(name),
 		pass:      newPass(func() { direction.Log.Info("first pass done") }),
 		verdicts:  map[Key]unique.Handle[Verdict]{},
 		foreign:   map[Key][]*Copy{},
+		dated:     map[Key]int64{},
 	}
+	mirror.queue.lanes.waited = func(lane Lane, wait time.Duration) { mirror.Observer.Waited(lane, wait) }
+	return mirror
 }
 
 // enqueueAll adds the union of the exported names and the pointers: drift, orphans and a restart are found the same way
 // as a change. The first one to come with both sides synced is the first pass.
 func (m *Mirror) enqueueAll() {
-	if !m.synced() {
+	if m.unsynced() != nil {
 		return
 	}
 	var keys []Key
@@ -157,11 +180,6 @@ func (m *Mirror) enqueueAll() {
 	for _, key := range append(keys, m.pass.left()...) {
 		m.queue.AddBacklog(key)
 	}
-}
-
-func (m *Mirror) synced() bool {
-	_, _, err := m.read(Key{})
-	return err == nil
 }
 
 func (m *Mirror) enqueue(key Key) {
@@ -205,6 +223,8 @@ func (m *Mirror) work(ctx context.Context) bool {
 		// A queue that is shut down gives out what is left in it; the next start finds it again.
 		return true
 	}
+	m.hands.take()
+	defer m.hands.drop()
 	verdict, err := m.reconcile(ctx, key)
 	if errors.Is(err, errUnsynced) {
 		// All names are added again once the watches have told all there is.
@@ -215,6 +235,7 @@ func (m *Mirror) work(ctx context.Context) bool {
 	if err == nil {
 		m.queue.Forget(key)
 	} else if !m.queue.ShuttingDown() {
+		m.Observer.Failed()
 		m.queue.Retry(key)
 	}
 	m.pass.tried(key, err)
@@ -262,13 +283,14 @@ func (m *Mirror) bring(ctx context.Context, key Key) (Verdict, error) {
 		return pending(WriteFailed, "%v", err), err
 	}
 	for range maxRounds {
-		plan, err := m.plan(ctx, rules, key)
+		look, err := m.look(ctx, rules, key)
+		plan := look.Plan
 		if err != nil {
 			return plan.Verdict, err
 		}
 		held, err := m.brake(ctx, key, plan)
 		if held {
-			return refused(Held, "its Service is gone, but too many others went with it; see the log line of the delete brake"), nil
+			return heldVerdict(), nil
 		}
 		if err == nil {
 			err = m.apply(ctx, rules, key, plan)
@@ -284,6 +306,7 @@ func (m *Mirror) bring(ctx context.Context, key Key) (Verdict, error) {
 		if m.isForeign(key) {
 			m.queue.RetryAfter(key, recheck)
 		}
+		m.tellDone(look)
 		return plan.Verdict, nil
 	}
 	return pending(WriteFailed, "the target keeps changing under the writes"), errStale
@@ -310,12 +333,16 @@ func unproven(err error) Verdict {
 	return refused(SourceUnproven, "nothing is taken away until the source can be read: %v", err)
 }
 
-// plan decides on a name from what the watches told. A plan that takes something away is made again from a live reading
+func heldVerdict() Verdict {
+	return refused(Held, "its Service is gone, but too many others went with it; see the log line of the delete brake")
+}
+
+// look decides on a name from what the watches told. A plan that takes something away is made again from a live reading
 // of the source: nothing is deleted or emptied on the word of a cache.
-func (m *Mirror) plan(ctx context.Context, rules Rules, key Key) (Plan, error) {
+func (m *Mirror) look(ctx context.Context, rules Rules, key Key) (Look, error) {
 	source, target, err := m.read(key)
 	if err != nil {
-		return Plan{}, err
+		return Look{Key: key}, err
 	}
 	if m.stale.Load() {
 		// An operator has chosen no addresses over addresses that nobody can vouch for. The Service stays.
@@ -324,18 +351,19 @@ func (m *Mirror) plan(ctx context.Context, rules Rules, key Key) (Plan, error) {
 			plan.Verdict = refused(SourceUnproven, "the source was silent for too long, so its addresses are withdrawn until it answers")
 		}
 		if !plan.Withdraws {
-			return plan, nil
+			return Look{Key: key, Source: source, Target: target, Plan: plan}, nil
 		}
 	}
 	plan := rules.Plan(source, target)
-	if !plan.Destroys() {
-		return plan, nil
+	if plan.Destroys() {
+		service, slices, err := m.Source.Live(ctx, key)
+		if err != nil {
+			return Look{Key: key, Source: source, Target: target, Plan: Plan{Verdict: unproven(err)}}, err
+		}
+		source = Source{Service: service, Slices: slices}
+		plan = rules.Plan(source, target)
 	}
-	service, slices, err := m.Source.Live(ctx, key)
-	if err != nil {
-		return Plan{Verdict: unproven(err)}, err
-	}
-	return rules.Plan(Source{Service: service, Slices: slices}, target), nil
+	return Look{Key: key, Source: source, Target: target, Plan: plan}, nil
 }
 
 // brake asks the delete brake about a plan that withdraws, and tells it of one that doesn't.
@@ -418,6 +446,7 @@ func (m *Mirror) record(key Key, verdict Verdict) {
 	}
 	if (verdict == Verdict{State: Withdrawn}) {
 		delete(m.verdicts, key)
+		delete(m.dated, key)
 		m.Rules.Memory.forget(key)
 	} else {
 		m.verdicts[key] = unique.Make(verdict)
@@ -426,6 +455,7 @@ func (m *Mirror) record(key Key, verdict Verdict) {
 	if before == verdict {
 		return
 	}
+	m.tellVerdict(key, before, verdict)
 	log := m.Log.WithField("service", key)
 	switch {
 	case verdict.Reason == SourceUnproven:

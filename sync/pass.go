@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -18,13 +19,14 @@ type pass struct {
 	begun  bool
 	open   map[Key]int // tries so far
 	failed sets.Set[Key]
+	begins chan struct{} // closed when the keys are set
 	done   chan struct{}
 	onDone func()
 }
 
 // newPass makes a pass that calls onDone when it has ended.
 func newPass(onDone func()) *pass {
-	return &pass{failed: sets.New[Key](), done: make(chan struct{}), onDone: onDone}
+	return &pass{failed: sets.New[Key](), begins: make(chan struct{}), done: make(chan struct{}), onDone: onDone}
 }
 
 // begin sets the keys; all but the first call are ignored.
@@ -34,6 +36,7 @@ func (p *pass) begin(keys []Key) {
 	if p.begun {
 		return
 	}
+	close(p.begins)
 	p.begun, p.open = true, make(map[Key]int, len(keys))
 	for _, key := range keys {
 		p.open[key] = 0
@@ -88,4 +91,14 @@ func (p *pass) failures() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.failed.Len()
+}
+
+// waiting says how many keys the pass has still to bring in line.
+func (p *pass) waiting() error {
+	if p.isDone() {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return fmt.Errorf("the first pass has %d Services left", len(p.open))
 }

@@ -41,7 +41,7 @@ func converge(t failer, green *model, r Rules, network Network, source Source) P
 			return plan
 		}
 		if err := carryOut(green, plan.Changes); err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) && !apierrors.IsAlreadyExists(err) {
-			t.Fatalf("carry out %s: %v", summary(plan.Changes), err)
+			t.Fatalf("carry out %s: %v", Summary(plan.Changes), err)
 		}
 		green.collect()
 	}

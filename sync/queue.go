@@ -3,6 +3,7 @@ package sync
 import (
 	"container/list"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -20,15 +21,27 @@ const (
 type Queue struct {
 	workqueue.TypedRateLimitingInterface[Key]
 	urgent *keySet
+	lanes  *lanes
 }
+
+// Lane is one of the two that a queue has.
+type Lane string
+
+// The lanes: live changes go before the backlog.
+const (
+	LaneLive    Lane = "live"
+	LaneBacklog Lane = "backlog"
+)
 
 // NewQueue makes an empty queue. The name is that of its metrics.
 func NewQueue(name string) *Queue {
 	urgent := &keySet{keys: sets.New[Key]()}
-	keys := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[Key]{Name: name, Queue: newLanes(urgent)})
+	lanes := newLanes(urgent)
+	keys := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[Key]{Name: name, Queue: lanes})
 	delaying := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[Key]{Name: name, Queue: keys})
 	return &Queue{
 		urgent: urgent,
+		lanes:  lanes,
 		TypedRateLimitingInterface: workqueue.NewTypedRateLimitingQueueWithConfig(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[Key](retryFirst, retryLast),
 			workqueue.TypedRateLimitingQueueConfig[Key]{Name: name, DelayingQueue: delaying}),
@@ -55,6 +68,11 @@ func (q *Queue) Retry(key Key) {
 // RetryAfter adds a key again after a time, to look again at what no watch tells of.
 func (q *Queue) RetryAfter(key Key, delay time.Duration) {
 	q.AddAfter(key, delay)
+}
+
+// Depth is how many keys wait in a lane.
+func (q *Queue) Depth(lane Lane) int {
+	return int(q.lanes.of(lane).depth.Load())
 }
 
 // keySet is shared by those who add to the queue and its storage, which asks it when it learns of a key.
@@ -85,52 +103,89 @@ func (s *keySet) has(key Key) bool {
 // its own lock.
 type lanes struct {
 	// urgent are the keys that something has happened to since a worker last took them.
-	urgent  *keySet
-	live    *list.List // of Key
-	waiting *list.List // of Key
+	urgent        *keySet
+	live, waiting lane
 	// places are those of the waiting keys in their lane.
 	places map[Key]*list.Element
+	// waited is told how long a key was in its lane; nil for nobody.
+	waited func(lane Lane, wait time.Duration)
+}
+
+// lane holds keys in their order. Its depth may be asked for at any time.
+type lane struct {
+	name  Lane
+	keys  *list.List // of queued
+	depth atomic.Int64
+}
+
+type queued struct {
+	key   Key
+	since time.Time
+}
+
+func (l *lane) push(key Key) *list.Element {
+	l.depth.Add(1)
+	return l.keys.PushBack(queued{key, time.Now()})
+}
+
+func (l *lane) remove(place *list.Element) queued {
+	l.depth.Add(-1)
+	return l.keys.Remove(place).(queued)
 }
 
 var _ workqueue.Queue[Key] = &lanes{}
 
 func newLanes(urgent *keySet) *lanes {
-	return &lanes{urgent: urgent, live: list.New(), waiting: list.New(), places: map[Key]*list.Element{}}
+	return &lanes{
+		urgent: urgent,
+		live:   lane{name: LaneLive, keys: list.New()}, waiting: lane{name: LaneBacklog, keys: list.New()},
+		places: map[Key]*list.Element{},
+	}
+}
+
+func (l *lanes) of(name Lane) *lane {
+	if name == LaneLive {
+		return &l.live
+	}
+	return &l.waiting
 }
 
 // Push is called with a key that is not queued.
 func (l *lanes) Push(key Key) {
 	if l.urgent.has(key) {
-		l.live.PushBack(key)
+		l.live.push(key)
 		return
 	}
-	l.places[key] = l.waiting.PushBack(key)
+	l.places[key] = l.waiting.push(key)
 }
 
 // Touch is called when a queued key is added again: if something has happened to it now, it changes lanes.
 func (l *lanes) Touch(key Key) {
 	if place, waits := l.places[key]; waits && l.urgent.has(key) {
 		delete(l.places, key)
-		l.waiting.Remove(place)
-		l.live.PushBack(key)
+		l.waiting.remove(place)
+		l.live.push(key)
 	}
 }
 
 func (l *lanes) Len() int {
-	return l.live.Len() + l.waiting.Len()
+	return l.live.keys.Len() + l.waiting.keys.Len()
 }
 
 func (l *lanes) Pop() Key {
-	lane := l.live
-	if lane.Len() == 0 {
-		lane = l.waiting
+	lane := &l.live
+	if lane.keys.Len() == 0 {
+		lane = &l.waiting
 	}
-	key := lane.Remove(lane.Front()).(Key)
-	delete(l.places, key)
-	if lane == l.waiting && lane.Len() == 0 {
+	taken := lane.remove(lane.keys.Front())
+	delete(l.places, taken.key)
+	if lane == &l.waiting && lane.keys.Len() == 0 {
 		// A map keeps the memory of the most that it ever held.
 		l.places = map[Key]*list.Element{}
 	}
-	l.urgent.delete(key)
-	return key
+	l.urgent.delete(taken.key)
+	if l.waited != nil {
+		l.waited(lane.name, time.Since(taken.since))
+	}
+	return taken.key
 }

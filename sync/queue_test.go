@@ -170,7 +170,7 @@ func TestQueueDoesNotGrow(t *testing.T) {
 			if q.Len() != 1 {
 				t.Errorf("one key counts as %d", q.Len())
 			}
-			if places := storage.live.Len() + storage.waiting.Len(); places > 1 {
+			if places := storage.live.keys.Len() + storage.waiting.keys.Len(); places > 1 {
 				t.Errorf("one key holds %d places", places)
 			}
 		})

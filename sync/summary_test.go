@@ -29,7 +29,7 @@ func TestSummary(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if got := summary(test.changes); got != test.want {
+			if got := Summary(test.changes); got != test.want {
 				t.Errorf("summary = %q, want %q", got, test.want)
 			}
 		})

@@ -145,14 +145,15 @@ func Start(ctx context.Context, options Options) (*Daemon, error) {
 	return d, nil
 }
 
-// Sync starts `xcc sync` between two clusters, with the access given to each, and the flags given.
+// Sync starts `xcc sync` between two clusters, with the access given to each, and the flags given. It listens nowhere
+// unless they say so, because many run at a time.
 func Sync(ctx context.Context, binary, directory string, a, b cluster.Access, flags ...string) (*Daemon, error) {
 	kubeconfig := filepath.Join(directory, "kubeconfig")
 	if err := cluster.WriteKubeconfig(kubeconfig, a, b); err != nil {
 		return nil, err
 	}
 	return Start(ctx, Options{Binary: binary, Arguments: append([]string{
-		"sync", "--kubeconfig", kubeconfig, "--context-a", a.Context, "--context-b", b.Context,
+		"sync", "--kubeconfig", kubeconfig, "--context-a", a.Context, "--context-b", b.Context, "--listen=",
 	}, flags...)})
 }
 

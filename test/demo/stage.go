@@ -119,7 +119,7 @@ func (s *stage) startXCC(ctx context.Context, log io.Writer) (*daemon.Daemon, er
 	if err := cluster.WriteKubeconfig(s.xccKubeconfig(), s.east.access, s.west.access); err != nil {
 		return nil, err
 	}
-	arguments := []string{"sync", "--kubeconfig", s.xccKubeconfig(), "--context-a", s.east.Name, "--context-b", s.west.Name}
+	arguments := []string{"sync", "--kubeconfig", s.xccKubeconfig(), "--context-a", s.east.Name, "--context-b", s.west.Name, "--listen="}
 	xcc, err := daemon.Start(context.WithoutCancel(ctx), daemon.Options{
 		Binary: s.binary, Arguments: arguments, Log: log,
 		Environment: []string{"HOME=" + s.directory}, // none of the user's own settings

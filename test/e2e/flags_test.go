@@ -90,7 +90,7 @@ func TestDevelopmentMode(t *testing.T) {
 			mustBe(t, os.Mkdir(filepath.Dir(file), 0o700))
 			mustBe(t, cluster.WriteKubeconfig(file, eastAccess, westAccess))
 			ways := newWays(t)
-			xcc := startWith(t, append(test.environment(file), "XCC_NAMESPACE="+ways[0].namespace+","+ways[1].namespace), test.arguments...)
+			xcc := startWith(t, append(test.environment(file), "XCC_LISTEN=", "XCC_NAMESPACE="+ways[0].namespace+","+ways[1].namespace), test.arguments...)
 			eachWay(t, xcc, ways, func(t *testing.T, w *way) {
 				w.serving(t, "cart", 2)
 				w.delete(t, "cart")

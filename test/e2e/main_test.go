@@ -153,7 +153,7 @@ func runXCC(t *testing.T, environment []string, arguments ...string) (int, strin
 func syncArguments(t *testing.T, a, b cluster.Access, flags ...string) []string {
 	t.Helper()
 	return append([]string{
-		"sync", "--kubeconfig", writeKubeconfig(t, a, b), "--context-a", a.Context, "--context-b", b.Context,
+		"sync", "--kubeconfig", writeKubeconfig(t, a, b), "--context-a", a.Context, "--context-b", b.Context, "--listen=",
 	}, flags...)
 }
 

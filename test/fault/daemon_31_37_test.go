@@ -195,7 +195,7 @@ func TestEndings(t *testing.T) {
 		mustBe(t, err)
 		defer full.Close()
 		command := exec.CommandContext(t.Context(), binary, append([]string{
-			"sync", "--kubeconfig", r.kubeconfig(), "--context-a", r.a.Name, "--context-b", r.b.Name,
+			"sync", "--kubeconfig", r.kubeconfig(), "--context-a", r.a.Name, "--context-b", r.b.Name, "--listen=",
 		}, r.flags()...)...)
 		command.Stdout, command.Stderr, command.Env = full, full, []string{}
 		mustBe(t, command.Start())

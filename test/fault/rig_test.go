@@ -127,7 +127,7 @@ func (r *rig) runWith(t *testing.T, a, b cluster.Access, flags ...string) *daemo
 func (r *rig) runAs(t *testing.T, environment []string, flags ...string) {
 	t.Helper()
 	d, err := daemon.Start(context.Background(), daemon.Options{Binary: binary, Environment: environment, Arguments: append([]string{
-		"sync", "--kubeconfig", r.kubeconfig(), "--context-a", r.a.Name, "--context-b", r.b.Name,
+		"sync", "--kubeconfig", r.kubeconfig(), "--context-a", r.a.Name, "--context-b", r.b.Name, "--listen=",
 	}, r.flags(flags...)...)})
 	mustBe(t, err)
 	r.keep(t, d)

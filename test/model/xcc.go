@@ -69,7 +69,7 @@ func (x *xcc) way(side *Side) *proxy.Proxy {
 
 func (x *xcc) arguments(flags ...string) []string {
 	return append(append([]string{
-		"sync", "--kubeconfig", x.kubeconfig, "--context-a", x.pair.A.Access.Context, "--context-b", x.pair.B.Access.Context, "--log-level=debug",
+		"sync", "--kubeconfig", x.kubeconfig, "--context-a", x.pair.A.Access.Context, "--context-b", x.pair.B.Access.Context, "--log-level=debug", "--listen=",
 	}, x.flags...), flags...)
 }
 

@@ -1,0 +1,152 @@
+package sync
+
+import (
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Observer is told what a direction does, to count it. Its methods are called by all workers and must not block.
+type Observer interface {
+	// Wrote: a write was tried, and made if there is no error.
+	Wrote(change Change, err error)
+	// Propagated: a change that the source dates was carried out, that long after it had happened.
+	Propagated(lag time.Duration)
+	// Waited: a name was that long in a lane of the queue.
+	Waited(lane Lane, wait time.Duration)
+	// Failed: a name could not be brought in line, and is to be tried again.
+	Failed()
+}
+
+type unobserved struct{}
+
+func (unobserved) Wrote(Change, error)        {}
+func (unobserved) Propagated(time.Duration)   {}
+func (unobserved) Waited(Lane, time.Duration) {}
+func (unobserved) Failed()                    {}
+
+// EventRecorder writes Kubernetes Events in one cluster, where it may. It must not block.
+type EventRecorder interface {
+	Event(about runtime.Object, eventType, reason, message string)
+}
+
+// tellDone tells of a plan that was carried out.
+func (m *Mirror) tellDone(look Look) {
+	if m.DryRun {
+		return
+	}
+	m.tellLag(look)
+	if look.Plan.Verdict.State != Mirrored {
+		return
+	}
+	for _, change := range look.Plan.Changes {
+		if isBirth(change) {
+			m.tellMirrored(look.Key)
+		}
+	}
+}
+
+// tellLag tells how long a change took to get here, once for each. What was changed before the daemon came is not told:
+// nobody was there to carry it.
+func (m *Mirror) tellLag(look Look) {
+	wrote := len(look.Plan.Changes) > 0
+	m.mu.Lock()
+	before, seen := m.dated[look.Key]
+	m.mu.Unlock()
+	if seen && !wrote {
+		return
+	}
+	changed, known := LastChange(look.Source.Slices)
+	if !known {
+		return
+	}
+	m.mu.Lock()
+	m.dated[look.Key] = changed.UnixNano()
+	m.mu.Unlock()
+	if wrote && before != changed.UnixNano() && (seen || m.pass.isDone()) {
+		m.Observer.Propagated(time.Since(changed))
+	}
+}
+
+// tellVerdict writes Events about a verdict that is another than before.
+func (m *Mirror) tellVerdict(key Key, before, verdict Verdict) {
+	switch {
+	case m.DryRun, verdict.Reason == SourceUnproven:
+	case verdict.State == Refused:
+		m.tellSource(key, corev1.EventTypeWarning, string(verdict.Reason), "no whole pointer in "+m.To+": "+verdict.Message)
+		m.tellPointer(key, corev1.EventTypeWarning, string(verdict.Reason), verdict.Message)
+	case verdict.State == Mirrored && before.State == Refused && before.Reason != SourceUnproven:
+		m.tellMirrored(key)
+	}
+}
+
+func (m *Mirror) tellMirrored(key Key) {
+	m.tellSource(key, corev1.EventTypeNormal, string(Mirrored), "has a pointer in "+m.To)
+	m.tellPointer(key, corev1.EventTypeNormal, string(Mirrored), "is the pointer of the Service in "+m.Rules.Name)
+}
+
+func (m *Mirror) tellSource(key Key, eventType, reason, message string) {
+	service, _, err := m.Source.Exported(key)
+	if m.SourceEvents != nil && err == nil && service != nil {
+		m.SourceEvents.Event(reference(key, service.UID), eventType, reason, message)
+	}
+}
+
+func (m *Mirror) tellPointer(key Key, eventType, reason, message string) {
+	if m.TargetEvents == nil {
+		return
+	}
+	copies, err := m.Target.Copies(key)
+	if pointer, _, _ := m.Pointer(Target{Copies: copies}); err == nil && pointer != nil {
+		m.TargetEvents.Event(reference(key, pointer.UID), eventType, reason, message)
+	}
+}
+
+func reference(key Key, uid types.UID) *corev1.ObjectReference {
+	return &corev1.ObjectReference{APIVersion: "v1", Kind: KindService.String(), Namespace: key.Namespace, Name: key.Name, UID: uid}
+}
+
+// hands counts the names that workers have in hand, and notes when one was last taken or dropped.
+type hands struct {
+	full  atomic.Int64
+	moved atomic.Int64 // in nanoseconds since 1970
+}
+
+func (h *hands) take() {
+	h.moved.Store(time.Now().UnixNano())
+	h.full.Add(1)
+}
+
+func (h *hands) drop() {
+	h.moved.Store(time.Now().UnixNano())
+	h.full.Add(-1)
+}
+
+// Stuck is how long the workers have had the same names in hand; zero where they have none.
+func (m *Mirror) Stuck() time.Duration {
+	if m.hands.full.Load() == 0 {
+		return 0
+	}
+	return time.Since(time.Unix(0, m.hands.moved.Load()))
+}
+
+// Depth is how many names wait in a lane.
+func (m *Mirror) Depth(lane Lane) int {
+	return m.queue.Depth(lane)
+}
+
+// Pointers counts those that stand in the target.
+func (m *Mirror) Pointers() int {
+	return m.countPointers()
+}
+
+// Waiting says what the direction waits for before it has done its first pass; nil when it has, and sees both clusters.
+func (m *Mirror) Waiting() error {
+	if err := m.unsynced(); err != nil {
+		return err
+	}
+	return m.pass.waiting()
+}

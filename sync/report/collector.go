@@ -1,0 +1,86 @@
+package report
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"xcc/sync"
+)
+
+// collector reads the state of the directions when it is asked for.
+type collector struct {
+	mirrors []*sync.Mirror
+}
+
+// Collect adds the state of the directions to the metrics.
+func (m *Metrics) Collect(mirrors []*sync.Mirror) {
+	for _, mirror := range mirrors {
+		// An error that has not happened is a zero, not an absence.
+		m.failures.WithLabelValues(mirror.Rules.Name, mirror.To)
+		m.propagation.WithLabelValues(mirror.Rules.Name, mirror.To)
+	}
+	m.Registry.MustRegister(collector{mirrors})
+}
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, append([]string{"source", "target"}, labels...), nil)
+}
+
+var (
+	exportedServices = describe("xcc_exported_services", "Exported Services by verdict: Mirrored, or the reason why not or not yet.", "verdict")
+	pointers         = describe("xcc_pointers", "Pointers that stand in the target.")
+	staleness        = describe("xcc_source_staleness_seconds", "Time since the source last answered.")
+	queueDepth       = describe("xcc_queue_depth", "Names that wait for a worker.", "lane")
+	brakeTripped     = describe("xcc_brake_tripped", "1 where the delete brake holds withdrawals.")
+	heldServices     = describe("xcc_held_services", "Withdrawals that the delete brake holds.")
+)
+
+// verdicts are the values of the label of exportedServices. Each is always there, so that it can be counted from zero.
+var verdicts = []string{
+	string(sync.Mirrored), string(sync.EndpointsUnknown), string(sync.WriteFailed),
+	string(sync.Conflict), string(sync.ExportedByBoth), string(sync.NamespaceMissing), string(sync.NamespaceTerminating),
+	string(sync.NamespaceOptedOut), string(sync.ReservedNamespace), string(sync.ExternalName), string(sync.NoSharedIPFamily),
+	string(sync.AddressDenied), string(sync.NoEndpointsLabelled), string(sync.Held), string(sync.SourceUnproven),
+}
+
+// Describe implements [prometheus.Collector].
+func (c collector) Describe(descriptions chan<- *prometheus.Desc) {
+	for _, description := range []*prometheus.Desc{exportedServices, pointers, staleness, queueDepth, brakeTripped, heldServices} {
+		descriptions <- description
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (c collector) Collect(metrics chan<- prometheus.Metric) {
+	for _, mirror := range c.mirrors {
+		gauge := func(description *prometheus.Desc, value float64, labels ...string) {
+			metrics <- prometheus.MustNewConstMetric(description, prometheus.GaugeValue, value,
+				append([]string{mirror.Rules.Name, mirror.To}, labels...)...)
+		}
+		counts := countVerdicts(mirror.Verdicts())
+		for _, verdict := range verdicts {
+			gauge(exportedServices, float64(counts[verdict]), verdict)
+		}
+		for _, lane := range []sync.Lane{sync.LaneLive, sync.LaneBacklog} {
+			gauge(queueDepth, float64(mirror.Depth(lane)), string(lane))
+		}
+		tripped, held := mirror.Brake.Tripped()
+		gauge(brakeTripped, oneIf(tripped))
+		gauge(heldServices, float64(held))
+		gauge(pointers, float64(mirror.Pointers()))
+		gauge(staleness, mirror.Heartbeat.Silence().Seconds())
+	}
+}
+
+// countVerdicts counts exported Services. A name of which only a stranger's pointer is left is none.
+func countVerdicts(all map[sync.Key]sync.Verdict) map[string]int {
+	counts := map[string]int{}
+	for _, verdict := range all {
+		switch {
+		case verdict.Reason != "":
+			counts[string(verdict.Reason)]++
+		case verdict.State == sync.Mirrored:
+			counts[string(sync.Mirrored)]++
+		}
+	}
+	return counts
+}

@@ -1,0 +1,200 @@
+package report
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	stdsync "sync"
+
+	"github.com/aymanbagabas/go-udiff"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"sigs.k8s.io/yaml"
+
+	"xcc/sync"
+)
+
+// Diff writes what a sync would change now, as a unified diff of YAML for each object, and reports whether there is
+// anything. It fails where what it writes may not be all.
+func Diff(ctx context.Context, hub *sync.Hub, out io.Writer) (bool, error) {
+	if err := hub.WaitSynced(ctx); err != nil {
+		return false, err
+	}
+	differs := false
+	var all []error
+	for _, mirror := range hub.Mirrors {
+		looks, errs := mirror.Inspect(ctx, mirror.Names(), hub.Workers)
+		all = append(all, errs...)
+		var changes []sync.Change
+		for _, look := range looks {
+			changes = append(changes, look.Plan.Changes...)
+		}
+		differs = differs || len(changes) > 0
+		if err := writeChanges(ctx, mirror, changes, hub.Workers, out); err != nil {
+			return differs, errors.Join(append(all, err)...)
+		}
+	}
+	return differs, errors.Join(all...)
+}
+
+// writeChanges writes the changes in their order. What stands is read some objects at a time.
+func writeChanges(ctx context.Context, mirror *sync.Mirror, changes []sync.Change, readers int, out io.Writer) error {
+	for len(changes) > 0 {
+		batch := changes[:min(len(changes), readers)]
+		changes = changes[len(batch):]
+		stands, errs := make([]sync.Object, len(batch)), make([]error, len(batch))
+		var group stdsync.WaitGroup
+		for i, change := range batch {
+			if change.Operation != sync.Create {
+				group.Go(func() { stands[i], errs[i] = mirror.Objects.Read(ctx, change.Object) })
+			}
+		}
+		group.Wait()
+		for i, change := range batch {
+			if errs[i] != nil {
+				return errs[i]
+			}
+			text, err := unified(mirror.To, stands[i], change)
+			if err != nil {
+				return err
+			}
+			if _, err := io.WriteString(out, text); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// unified is the diff of one object.
+func unified(cluster string, stands sync.Object, change sync.Change) (string, error) {
+	name := fmt.Sprintf("%s/%s", cluster, identify(change.Object))
+	before, after := name, name
+	old, err := decided(stands)
+	if err != nil {
+		return "", err
+	}
+	next := ""
+	if change.Operation == sync.Delete {
+		after = "/dev/null"
+	} else if next, err = decided(change.Object); err != nil {
+		return "", err
+	}
+	if old == "" {
+		before = "/dev/null"
+	}
+	return fmt.Sprintf("%s %s\n%s", change.Operation, name, udiff.Unified(before, after, old, next)), nil
+}
+
+// identify names an object as kubectl diff does: v1.Service.shop.cart.
+func identify(object sync.Object) string {
+	version, kind := kindOf(object)
+	text := version + "." + kind
+	if object.GetNamespace() != "" {
+		text += "." + object.GetNamespace()
+	}
+	return text + "." + object.GetName()
+}
+
+func kindOf(object sync.Object) (version, kind string) {
+	switch object.(type) {
+	case *corev1.Namespace:
+		return "v1", sync.KindNamespace.String()
+	case *corev1.Service:
+		return "v1", sync.KindService.String()
+	case *discoveryv1.EndpointSlice:
+		return "discovery.k8s.io/v1", sync.KindEndpointSlice.String()
+	}
+	return "v1", sync.KindEndpoints.String()
+}
+
+// decided is the YAML of an object without what its API server puts in; empty for none.
+func decided(object sync.Object) (string, error) {
+	if object == nil {
+		return "", nil
+	}
+	object = object.DeepCopyObject().(sync.Object)
+	version, kind := kindOf(object)
+	var text []byte
+	var err error
+	type head struct {
+		APIVersion string `json:"apiVersion"`
+		Kind       string `json:"kind"`
+	}
+	meta := decidedMeta(object)
+	switch object := object.(type) {
+	case *corev1.Service:
+		text, err = yaml.Marshal(struct {
+			head
+			Metadata map[string]any     `json:"metadata"`
+			Spec     corev1.ServiceSpec `json:"spec"`
+		}{head{version, kind}, meta, decidedSpec(object.Spec)})
+	case *discoveryv1.EndpointSlice:
+		object.ObjectMeta, object.TypeMeta = metav1.ObjectMeta{}, metav1.TypeMeta{}
+		text, err = withMeta(head{version, kind}, meta, object)
+	case *corev1.Endpoints:
+		object.ObjectMeta, object.TypeMeta = metav1.ObjectMeta{}, metav1.TypeMeta{}
+		text, err = withMeta(head{version, kind}, meta, object)
+	default:
+		text, err = yaml.Marshal(struct {
+			head
+			Metadata map[string]any `json:"metadata"`
+		}{head{version, kind}, meta})
+	}
+	if err != nil {
+		return "", fmt.Errorf("write %s as YAML: %w", identify(object), err)
+	}
+	return string(text), nil
+}
+
+// withMeta writes an object that has all of its content at the top.
+func withMeta(head any, meta map[string]any, object sync.Object) ([]byte, error) {
+	fields := map[string]any{}
+	for _, part := range []any{object, head, map[string]any{"metadata": meta}} {
+		text, err := yaml.Marshal(part)
+		if err != nil {
+			return nil, err
+		}
+		if err := yaml.Unmarshal(text, &fields); err != nil {
+			return nil, err
+		}
+	}
+	text, err := yaml.Marshal(fields)
+	return bytes.TrimPrefix(text, []byte("null\n")), err
+}
+
+func decidedMeta(object sync.Object) map[string]any {
+	meta := map[string]any{"name": object.GetName()}
+	if object.GetNamespace() != "" {
+		meta["namespace"] = object.GetNamespace()
+	}
+	if labels := object.GetLabels(); len(labels) > 0 {
+		meta["labels"] = labels
+	}
+	if annotations := object.GetAnnotations(); len(annotations) > 0 {
+		meta["annotations"] = annotations
+	}
+	if owners := object.GetOwnerReferences(); len(owners) > 0 {
+		meta["ownerReferences"] = owners
+	}
+	if finalizers := object.GetFinalizers(); len(finalizers) > 0 {
+		meta["finalizers"] = finalizers
+	}
+	return meta
+}
+
+// decidedSpec leaves out what the API server allocates, and the target ports, which mean nothing without a selector.
+func decidedSpec(spec corev1.ServiceSpec) corev1.ServiceSpec {
+	if spec.ClusterIP != corev1.ClusterIPNone {
+		spec.ClusterIP = ""
+	}
+	spec.ClusterIPs = nil
+	for i := range spec.Ports {
+		spec.Ports[i].TargetPort = intstr.IntOrString{}
+	}
+	return spec
+}
