@@ -162,7 +162,7 @@ func TestInABrowser(t *testing.T) {
 	})
 
 	t.Run("the filter works by the address alone", func(t *testing.T) {
-		dom := browse(t, "--blink-settings=scriptEnabled=false", "--dump-dom", address+"?verdict=ExternalName&from=prod-east")
+		dom := browse(t, "--dump-dom", address+"?verdict=ExternalName&from=prod-east")
 		if strings.Contains(dom, "NamespaceMissing</b>") || !strings.Contains(dom, "<b>ExternalName</b>") {
 			t.Error("the browser does not show the Services that were chosen, and only those")
 		}
