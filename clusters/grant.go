@@ -46,7 +46,7 @@ type Part struct {
 // files are the manifests that give the rights, and not one right more. To look at a target is to read it as a source,
 // too: what it exports itself is no name for a pointer.
 func (p Part) files() []string {
-	files := []string{"namespace.yaml", "rbac-source.yaml"}
+	files := []string{"namespace.yaml", "rbac-source.yaml", "rbac-events.yaml"}
 	if p.Target {
 		files = append(files, "rbac-target.yaml", "admission-identity.yaml", "admission-marks.yaml")
 	}

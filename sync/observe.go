@@ -89,8 +89,10 @@ func (m *Mirror) tellMirrored(key Key) {
 }
 
 func (m *Mirror) tellSource(key Key, eventType, reason, message string) {
-	service, _, err := m.Source.Exported(key)
-	if m.SourceEvents != nil && err == nil && service != nil {
+	if m.SourceEvents == nil {
+		return
+	}
+	if service, _, err := m.Source.Exported(key); err == nil && service != nil {
 		m.SourceEvents.Event(reference(key, service.UID), eventType, reason, message)
 	}
 }

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +10,7 @@ import (
 	"github.com/aymanbagabas/go-udiff"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 
 	"xcc/sync"
@@ -87,7 +85,11 @@ func unified(cluster string, stands sync.Object, change sync.Change) (string, er
 	if old == "" {
 		before = "/dev/null"
 	}
-	return fmt.Sprintf("%s %s\n%s", change.Operation, name, udiff.Unified(before, after, old, next)), nil
+	text, err := udiff.ToUnified(before, after, old, udiff.Lines(old, next), udiff.DefaultContextLines)
+	if err != nil {
+		return "", fmt.Errorf("compare %s: %w", name, err)
+	}
+	return fmt.Sprintf("%s %s\n%s", change.Operation, name, text), nil
 }
 
 // identify names an object as kubectl diff does: v1.Service.shop.cart.
@@ -117,54 +119,21 @@ func decided(object sync.Object) (string, error) {
 	if object == nil {
 		return "", nil
 	}
-	object = object.DeepCopyObject().(sync.Object)
-	version, kind := kindOf(object)
-	var text []byte
-	var err error
-	type head struct {
-		APIVersion string `json:"apiVersion"`
-		Kind       string `json:"kind"`
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+	if err != nil {
+		return "", fmt.Errorf("write %s as YAML: %w", identify(object), err)
 	}
-	meta := decidedMeta(object)
-	switch object := object.(type) {
-	case *corev1.Service:
-		text, err = yaml.Marshal(struct {
-			head
-			Metadata map[string]any     `json:"metadata"`
-			Spec     corev1.ServiceSpec `json:"spec"`
-		}{head{version, kind}, meta, decidedSpec(object.Spec)})
-	case *discoveryv1.EndpointSlice:
-		object.ObjectMeta, object.TypeMeta = metav1.ObjectMeta{}, metav1.TypeMeta{}
-		text, err = withMeta(head{version, kind}, meta, object)
-	case *corev1.Endpoints:
-		object.ObjectMeta, object.TypeMeta = metav1.ObjectMeta{}, metav1.TypeMeta{}
-		text, err = withMeta(head{version, kind}, meta, object)
-	default:
-		text, err = yaml.Marshal(struct {
-			head
-			Metadata map[string]any `json:"metadata"`
-		}{head{version, kind}, meta})
+	fields["apiVersion"], fields["kind"] = kindOf(object)
+	fields["metadata"] = decidedMeta(object)
+	delete(fields, "status")
+	if spec, ok := fields["spec"].(map[string]any); ok {
+		decideSpec(spec)
 	}
+	text, err := yaml.Marshal(fields)
 	if err != nil {
 		return "", fmt.Errorf("write %s as YAML: %w", identify(object), err)
 	}
 	return string(text), nil
-}
-
-// withMeta writes an object that has all of its content at the top.
-func withMeta(head any, meta map[string]any, object sync.Object) ([]byte, error) {
-	fields := map[string]any{}
-	for _, part := range []any{object, head, map[string]any{"metadata": meta}} {
-		text, err := yaml.Marshal(part)
-		if err != nil {
-			return nil, err
-		}
-		if err := yaml.Unmarshal(text, &fields); err != nil {
-			return nil, err
-		}
-	}
-	text, err := yaml.Marshal(fields)
-	return bytes.TrimPrefix(text, []byte("null\n")), err
 }
 
 func decidedMeta(object sync.Object) map[string]any {
@@ -187,14 +156,17 @@ func decidedMeta(object sync.Object) map[string]any {
 	return meta
 }
 
-// decidedSpec leaves out what the API server allocates, and the target ports, which mean nothing without a selector.
-func decidedSpec(spec corev1.ServiceSpec) corev1.ServiceSpec {
-	if spec.ClusterIP != corev1.ClusterIPNone {
-		spec.ClusterIP = ""
+// decideSpec takes out of a Service's spec, or a Namespace's, what the API server allocates, and the target ports, which
+// mean nothing without a selector.
+func decideSpec(spec map[string]any) {
+	if spec["clusterIP"] != corev1.ClusterIPNone {
+		delete(spec, "clusterIP")
 	}
-	spec.ClusterIPs = nil
-	for i := range spec.Ports {
-		spec.Ports[i].TargetPort = intstr.IntOrString{}
+	delete(spec, "clusterIPs")
+	ports, _ := spec["ports"].([]any)
+	for _, port := range ports {
+		if port, ok := port.(map[string]any); ok {
+			delete(port, "targetPort")
+		}
 	}
-	return spec
 }

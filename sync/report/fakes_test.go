@@ -108,7 +108,7 @@ func (c *fakeCluster) put(object sync.Object) *sync.Copy {
 	defer c.mu.Unlock()
 	c.versions++
 	if object.GetUID() == "" {
-		object.SetUID(types.UID(fmt.Sprintf("uid-%d", c.versions)))
+		object.SetUID(types.UID("uid-of-" + identify(object)))
 		object.SetCreationTimestamp(metav1.NewTime(now.Add(-time.Hour)))
 	}
 	object.SetResourceVersion(fmt.Sprint(c.versions))
@@ -245,7 +245,7 @@ func newHub(a, b *fakeCluster) *sync.Hub {
 }
 
 // synced runs a hub until all is in sync.
-func synced(t *testing.T, hub *sync.Hub) {
+func synced(t testing.TB, hub *sync.Hub) {
 	t.Helper()
 	hub.Once = true
 	if err := hub.Run(t.Context()); err != nil {

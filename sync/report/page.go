@@ -23,8 +23,8 @@ var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"lo
 // pageRows is how many Services a page shows. The filter finds the others.
 const pageRows = 200
 
-// refreshEvery is how often a browser loads the page again.
-const refreshEvery = 5 * time.Second
+// refreshEvery is how often a browser loads the page again. It leaves time to type into the filter.
+const refreshEvery = 15 * time.Second
 
 // page is all that the status page shows.
 type page struct {
@@ -101,7 +101,9 @@ func (s *Server) page(w http.ResponseWriter, request *http.Request) {
 }
 
 func (s *Server) view(query url.Values, now time.Time) page {
-	view := page{Version: s.Version, Refresh: int(refreshEvery.Seconds()), Now: now.UTC().Format("2006-01-02 15:04:05 UTC"), Filter: filterOf(query)}
+	view := page{
+		Version: s.Version, Refresh: int(refreshEvery.Seconds()), Now: now.UTC().Format("2006-01-02 15:04:05 UTC"), Filter: filterOf(query),
+	}
 	view.Missing = append(s.unhealthy(), s.unready()...)
 	switch {
 	case s.standby.Load():

@@ -31,7 +31,7 @@ func newServer(hub *sync.Hub, a, b *fakeCluster) *Server {
 	return &Server{Version: "v1.2.3", Clusters: [2]Cluster{a, b}, Hub: hub, Metrics: metrics, Log: log}
 }
 
-func get(t *testing.T, handler http.Handler, path string) (*http.Response, string) {
+func get(t testing.TB, handler http.Handler, path string) (*http.Response, string) {
 	t.Helper()
 	recorder := httptest.NewRecorder()
 	handler.ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, path, nil))

@@ -106,8 +106,11 @@ func (s Summary) String() string {
 }
 
 func plural(count int, noun string) string {
-	if count == 1 {
+	switch {
+	case count == 1:
 		return "1 " + noun
+	case strings.HasSuffix(noun, "s"):
+		noun += "e"
 	}
 	return fmt.Sprintf("%d %ss", count, noun)
 }

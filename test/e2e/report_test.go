@@ -26,8 +26,8 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// changing are the parts of an output that are other each time: UIDs and what is made of them, ages, and pod addresses.
-var changing = []struct {
+// varying are the parts of an output that are other each time: UIDs and what is made of them, ages, and pod addresses.
+var varying = []struct {
 	pattern *regexp.Regexp
 	instead string
 }{
@@ -47,7 +47,7 @@ var changing = []struct {
 // wantGolden compares an output with a file in testdata.
 func wantGolden(t *testing.T, name, got string) {
 	t.Helper()
-	for _, part := range changing {
+	for _, part := range varying {
 		got = part.pattern.ReplaceAllString(got, part.instead)
 	}
 	file := filepath.Join("testdata", name)
