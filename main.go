@@ -127,9 +127,16 @@ func syncFlags() []cli.Flag {
 }
 
 // syncClusters runs the daemon until a signal, or once.
+// garbagePercent is how much garbage there may be beside what is in use, as GOGC says it. What is in use is small and lasts,
+// so it is cheap to look through.
+const garbagePercent = 75
+
 func syncClusters(c *cli.Context, stderr io.Writer) error {
 	if c.Args().Present() {
 		return fmt.Errorf("sync takes no argument, only flags: %q", c.Args().First())
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
 	}
 	log, err := logger(c, stderr)
 	if err != nil {
