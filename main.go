@@ -792,6 +792,10 @@ func formatFlag() cli.Flag {
 	return &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Value: string(report.Table), Usage: "table, json or yaml"}
 }
 
+// garbagePercent is how much garbage there may be beside what is in use, as GOGC says it. What is in use is small and lasts,
+// so it is cheap to look through.
+const garbagePercent = 75
+
 // syncClusters runs the daemon until a signal, or once.
 func syncClusters(c *cli.Context, stderr io.Writer) error {
 	if c.Args().Present() {

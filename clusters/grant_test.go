@@ -20,16 +20,17 @@ func TestPart(t *testing.T) {
 		want []string
 	}{
 		{"a source may only read", Part{Source: true, LeaseNamespace: "xcc"}, []string{
-			"namespace xcc", "serviceaccount xcc/xcc", "clusterrole xcc-source-read", "clusterrolebinding xcc-source-read", "secret xcc/xcc-token"}},
+			"namespace xcc", "serviceaccount xcc/xcc", "clusterrole xcc-events", "clusterrole xcc-source-read",
+			"clusterrolebinding xcc-events", "clusterrolebinding xcc-source-read", "secret xcc/xcc-token"}},
 		{"a source with the Lease has a place for it", Part{Source: true, Lease: true, LeaseNamespace: "infra"}, []string{
-			"namespace infra", "namespace xcc", "serviceaccount xcc/xcc", "clusterrole xcc-source-read", "role infra/xcc-daemon",
-			"clusterrolebinding xcc-source-read", "rolebinding infra/xcc-daemon", "secret xcc/xcc-token"}},
+			"namespace infra", "namespace xcc", "serviceaccount xcc/xcc", "clusterrole xcc-events", "clusterrole xcc-source-read", "role infra/xcc-daemon",
+			"clusterrolebinding xcc-events", "clusterrolebinding xcc-source-read", "rolebinding infra/xcc-daemon", "secret xcc/xcc-token"}},
 		{"a target is bound by policies before it may write", Part{Target: true, CreateNamespaces: true, LeaseNamespace: "xcc"}, []string{
 			"namespace xcc", "serviceaccount xcc/xcc",
 			"validatingadmissionpolicy xcc-identity", "validatingadmissionpolicy xcc-identity-endpoints", "validatingadmissionpolicy xcc-marks",
 			"validatingadmissionpolicybinding xcc-identity", "validatingadmissionpolicybinding xcc-identity-endpoints", "validatingadmissionpolicybinding xcc-marks",
-			"clusterrole xcc-create-namespaces", "clusterrole xcc-source-read", "clusterrole xcc-target-write", "role xcc/xcc-daemon",
-			"clusterrolebinding xcc-create-namespaces", "clusterrolebinding xcc-source-read", "clusterrolebinding xcc-target-write",
+			"clusterrole xcc-create-namespaces", "clusterrole xcc-events", "clusterrole xcc-source-read", "clusterrole xcc-target-write", "role xcc/xcc-daemon",
+			"clusterrolebinding xcc-create-namespaces", "clusterrolebinding xcc-events", "clusterrolebinding xcc-source-read", "clusterrolebinding xcc-target-write",
 			"rolebinding xcc/xcc-daemon", "secret xcc/xcc-token"}},
 	}
 	for _, test := range tests {
@@ -76,7 +77,7 @@ func TestPermissions(t *testing.T) {
 	t.Run("they are those of the roles", func(t *testing.T) {
 		want := []string{
 			"get, list, watch services", "get, list, watch endpoints", "get, list, watch endpointslices.discovery.k8s.io",
-			"get, list namespaces kube-system",
+			"get, list namespaces kube-system", "create, patch events",
 		}
 		if diff := cmp.Diff(want, permissions(Part{Source: true})); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)

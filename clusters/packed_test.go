@@ -103,7 +103,8 @@ func TestPackedSlice(t *testing.T) {
 
 func TestLargeSliceStaysTheSameObject(t *testing.T) {
 	slice := read.packSlice(sliceOfPods(1, 100))
-	if slice.unpack() != slice.unpack() {
+	first, second := slice.unpack(), slice.unpack()
+	if first != second {
 		t.Error("it is another object each time, so nothing can be remembered of it by its address")
 	}
 }

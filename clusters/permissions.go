@@ -98,6 +98,8 @@ func (p Part) without(resource, name string) string {
 		return "the UID of Service default/kubernetes stands for the cluster"
 	case resource == "endpointslices" && !p.Target:
 		return "Endpoints are read, which hold at most 1,000 addresses of a Service"
+	case resource == "events":
+		return "no Events are written"
 	case resource == "configmaps":
 		return "the count of the delete brake is lost with a restart, and a drain is not seen"
 	}

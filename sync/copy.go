@@ -242,29 +242,52 @@ func decidedSpec(spec corev1.ServiceSpec) corev1.ServiceSpec {
 	return spec
 }
 
+var (
+	ownLabels = []string{LabelExport, discoveryv1.LabelManagedBy, discoveryv1.LabelServiceName, discoveryv1.LabelSkipMirror,
+		corev1.IsHeadlessService}
+	ownAnnotations = []string{AnnotationOriginCluster, AnnotationOriginName, AnnotationOriginUID, corev1.EndpointsOverCapacity}
+)
+
 func (r Rules) ownedLabels() []string {
-	return append([]string{LabelExport, discoveryv1.LabelManagedBy, discoveryv1.LabelServiceName, discoveryv1.LabelSkipMirror,
-		corev1.IsHeadlessService}, r.CopyLabels...)
+	if len(r.CopyLabels) == 0 {
+		return ownLabels
+	}
+	return slices.Concat(ownLabels, r.CopyLabels)
 }
 
 func (r Rules) ownedAnnotations() []string {
-	return append([]string{AnnotationOriginCluster, AnnotationOriginName, AnnotationOriginUID, corev1.EndpointsOverCapacity},
-		r.CopyAnnotations...)
+	if len(r.CopyAnnotations) == 0 {
+		return ownAnnotations
+	}
+	return slices.Concat(ownAnnotations, r.CopyAnnotations)
 }
 
+// only gives what is under the keys: the map itself, as a rule, which has nothing else.
 func only(all map[string]string, keys []string) map[string]string {
+	if isOnly(all, keys) {
+		return all
+	}
 	some := map[string]string{}
 	copyKeys(some, all, keys)
 	return some
 }
 
+func isOnly(all map[string]string, keys []string) bool {
+	for key := range all {
+		if !slices.Contains(keys, key) {
+			return false
+		}
+	}
+	return true
+}
+
 func without(all map[string]string, keys []string) map[string]string {
+	if isOnly(all, keys) {
+		return nil
+	}
 	rest := maps.Clone(all)
 	for _, key := range keys {
 		delete(rest, key)
-	}
-	if len(rest) == 0 {
-		return nil
 	}
 	return rest
 }

@@ -14,7 +14,8 @@ import (
 const rememberFrom = 4
 
 // Memory keeps what the slices of large Services were projected to, for as long as they don't change. A slice is known by
-// its address: whoever reads the source never changes an object, but replaces it. A Memory may be used by several workers,
+// its address: whoever reads the source never changes an object, but replaces it. What comes as another object, as small slices
+// may each time, is projected again. A Memory may be used by several workers,
 // as long as no two of them look at the same Service.
 type Memory struct {
 	mu       sync.Mutex
