@@ -108,9 +108,10 @@ func (x *xcc) mourn(process *daemon.Daemon) {
 		x.faults = append(x.faults, fmt.Errorf("xcc ended by itself with exit code %d:\n%s", code, tail(process.Log(), 60)))
 	}
 	delete(x.killed, process)
-	if x.process == process {
-		x.process = nil
+	if x.process != process {
+		return // somebody has started the next already
 	}
+	x.process = nil
 	if x.down {
 		return
 	}
