@@ -164,7 +164,7 @@ func leaderElectFlag() cli.Flag {
 }
 
 func leaseNamespaceFlag() cli.Flag {
-	return &cli.StringFlag{Name: "lease-namespace", EnvVars: []string{"XCC_LEASE_NAMESPACE"}, Value: "xcc", Usage: "`NAMESPACE` of the Lease, and of the delete brake's count in each target"}
+	return &cli.StringFlag{Name: "lease-namespace", EnvVars: []string{"XCC_LEASE_NAMESPACE"}, Value: "xcc", Usage: "`NAMESPACE` of the Lease, and of the delete brake's count and the drains in each target"}
 }
 
 func syncFlags() []cli.Flag {
