@@ -429,6 +429,14 @@ func plan(c *cli.Context, factsA, factsB *clusters.Facts) error {
 			if err := survey(c, mirror, from, into); err != nil {
 				return err
 			}
+			if len(hub.Mirrors) == 1 {
+				// What the other side exports goes nowhere, and is still where its pods are.
+				exports, err := sync.SurveyOf(mirror.Exports)
+				if err != nil {
+					return err
+				}
+				into.AddExported(exports.Addresses)
+			}
 		}
 		return nil
 	})
@@ -445,9 +453,7 @@ func survey(c *cli.Context, mirror *sync.Mirror, from, into *clusters.Facts) err
 		return err
 	}
 	from.Exports.Known = true
-	for _, address := range exports.Addresses {
-		from.Ranges = append(from.Ranges, clusters.Exported(address))
-	}
+	from.AddExported(exports.Addresses)
 	verdicts := mirror.Verdicts()
 	for _, key := range exports.Services {
 		if !mirror.InScope(key.Namespace) {

@@ -27,7 +27,9 @@ func TestDrains(t *testing.T) {
 		}, false, false},
 		{"or is gone", func(f *fakeAPI) { f.handle = nil }, false, false},
 		{"a proxy's page in its place says nothing", func(f *fakeAPI) {
-			f.handle = func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>no backend</html>", http.StatusNotFound) }
+			f.handle = func(w http.ResponseWriter, _ *http.Request) {
+				http.Error(w, "<html>no backend</html>", http.StatusNotFound)
+			}
 		}, true, true},
 		{"a right that is lost says nothing", func(f *fakeAPI) { f.forbidden = []string{path} }, false, true},
 	}
