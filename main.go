@@ -218,7 +218,7 @@ func leaderElectFlag() cli.Flag {
 }
 
 func leaseNamespaceFlag() cli.Flag {
-	return &cli.StringFlag{Name: "lease-namespace", EnvVars: []string{"XCC_LEASE_NAMESPACE"}, Value: "xcc", Usage: "`NAMESPACE` of the Lease, and of the delete brake's count in each target"}
+	return &cli.StringFlag{Name: "lease-namespace", EnvVars: []string{"XCC_LEASE_NAMESPACE"}, Value: "xcc", Usage: "`NAMESPACE` of the Lease, and of the delete brake's count and the drains in each target"}
 }
 
 // ruleFlags decide what is mirrored, and how. Whoever looks at what a daemon does must give the same.
@@ -475,6 +475,14 @@ func plan(c *cli.Context, factsA, factsB *clusters.Facts) error {
 			if err := survey(c, mirror, from, into); err != nil {
 				return err
 			}
+			if len(hub.Mirrors) == 1 {
+				// What the other side exports goes nowhere, and is still where its pods are.
+				exports, err := sync.SurveyOf(mirror.Exports)
+				if err != nil {
+					return err
+				}
+				into.AddExported(exports.Addresses)
+			}
 		}
 		return nil
 	})
@@ -491,9 +499,7 @@ func survey(c *cli.Context, mirror *sync.Mirror, from, into *clusters.Facts) err
 		return err
 	}
 	from.Exports.Known = true
-	for _, address := range exports.Addresses {
-		from.Ranges = append(from.Ranges, clusters.Exported(address))
-	}
+	from.AddExported(exports.Addresses)
 	verdicts := mirror.Verdicts()
 	for _, key := range exports.Services {
 		if !mirror.InScope(key.Namespace) {

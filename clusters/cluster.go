@@ -2,7 +2,8 @@
 // live reads prove, and guarded writes.
 //
 // Reading order: a [Cluster] keeps a session alive; each session connects, identifies the cluster, and fills the views
-// that were asked for: a [Source] of exported Services, a [Target] of pointers.
+// that were asked for: a [Source] of exported Services, a [Target] of pointers, the [Drains] that operators ordered. Beside
+// that, an [Admin] gives and takes xcc's identity, and [Examine] and [Judge] say whether two clusters are fit for it.
 package clusters
 
 import (

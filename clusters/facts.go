@@ -56,6 +56,13 @@ type Facts struct {
 	Dialed []Dialed
 }
 
+// AddExported adds the addresses of exported endpoints.
+func (f *Facts) AddExported(addresses []netip.Addr) {
+	for _, address := range addresses {
+		f.Ranges = append(f.Ranges, single(address, ExportedAddress))
+	}
+}
+
 // Usable reports whether xcc can work with the cluster at all, so that planning for it makes sense.
 func (f Facts) Usable() bool {
 	return f.Problem == nil && f.IdentityProblem == nil && f.PermissionProblem == nil &&

@@ -93,7 +93,7 @@ func (a *Admin) try(ctx context.Context, credential Credential) error {
 	if err != nil {
 		return err
 	}
-	if found != a.identity {
+	if found.System == "" || !found.Same(a.identity) {
 		return errors.New("it shows another cluster, or may not read kube-system yet")
 	}
 	return nil

@@ -64,7 +64,13 @@ func (p Part) Permissions() ([]Permission, error) {
 			}
 		}
 	}
-	return slices.CompactFunc(all, func(a, b Permission) bool { return a.String() == b.String() }), nil
+	// What a target's role repeats of a source's is asked once.
+	seen := map[string]bool{}
+	return slices.DeleteFunc(all, func(p Permission) bool {
+		known := seen[p.String()]
+		seen[p.String()] = true
+		return known
+	}), nil
 }
 
 func (p Part) permissionsOf(rule rbacv1.PolicyRule, namespace, file string) []Permission {

@@ -35,11 +35,6 @@ func single(address netip.Addr, kind RangeKind) Range {
 	return Range{netip.PrefixFrom(address, address.BitLen()), kind}
 }
 
-// Exported is the range of one exported address.
-func Exported(address netip.Addr) Range {
-	return single(address, ExportedAddress)
-}
-
 // clash is what ranges of both clusters share, by their kinds: the first pair, and how many pairs there are.
 type clash struct {
 	a, b  Range

@@ -55,6 +55,7 @@ func wantFinding(t *testing.T, found []finding, category, level, text string) {
 // steady replaces what is different in each run.
 func steady(text string) string {
 	text = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`).ReplaceAllString(text, "UID")
+	text = regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:]+Z`).ReplaceAllString(text, "TIME")
 	return regexp.MustCompile(`v1\.\d+\.\d+[-+.0-9a-z]*`).ReplaceAllString(text, "vX.Y.Z")
 }
 

@@ -18,10 +18,11 @@ func TestDrain(t *testing.T) {
 		mustBe(t, c.CreateNamespace(t.Context(), "shop", nil))
 	}
 	w, back := p.way(t, "shop", p.north, p.south), p.way(t, "shop", p.south, p.north)
-	start := func(t *testing.T, kubeconfig string) *daemon.Daemon {
+	// A daemon that a subtest starts goes on in the next.
+	start := func() *daemon.Daemon {
 		t.Helper()
 		d, err := daemon.Start(context.Background(), daemon.Options{Binary: binary, Arguments: []string{
-			"sync", "--kubeconfig", kubeconfig, "--context-a", "north", "--context-b", "south",
+			"sync", "--kubeconfig", p.linked, "--context-a", "north", "--context-b", "south",
 		}})
 		mustBe(t, err)
 		endWith(t, d)
@@ -45,7 +46,7 @@ func TestDrain(t *testing.T) {
 			return nil
 		}))
 	}
-	d := start(t, p.linked)
+	d := start()
 	pods := w.serving(t, "cart", 2)
 	others := back.serving(t, "search", 1)
 
@@ -64,7 +65,7 @@ func TestDrain(t *testing.T) {
 
 	t.Run("so does one that is started later", func(t *testing.T) {
 		terminate(t, d)
-		d = start(t, p.linked)
+		d = start()
 		w.says(t, "cart", "Refused Drained")
 		evacuated(t, "cart")
 	})
@@ -83,7 +84,7 @@ func TestDrain(t *testing.T) {
 		down := writeKubeconfig(t, unreachable(p.north.Admin()), p.south.Admin())
 		p.does(t, down, "drain", "A")
 		evacuated(t, "cart")
-		d = start(t, p.linked)
+		d = start()
 		w.says(t, "cart", "Refused Drained")
 		evacuated(t, "cart")
 		p.does(t, down, "undrain", "A")
