@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/urfave/cli/v2"
 )
 
 // kubeconfig has the contexts blue and green, at whose addresses nobody listens.
@@ -78,6 +79,15 @@ func TestBadInput(t *testing.T) {
 		{"drain of nothing", append([]string{"drain"}, sides[1:]...), []string{"A or B"}},
 		{"drain of a side that is none, before the flags", append([]string{"drain", "C"}, sides[1:]...), []string{"A or B"}},
 		{"undrain of a side that is none, after the flags", append(append([]string{"undrain"}, sides[1:]...), "C"), []string{"A or B"}},
+		{"an address that can't be listened on", append(sides, "--once=false", "--listen", "256.0.0.1:1"), []string{"--listen"}},
+		{"two clusters of one name", append(sides, "--name-a", "x", "--name-b", "x"), []string{"--name-a", "--name-b"}},
+		{"an output of status that is none", append([]string{"status", "-o", "xml"}, sides[1:]...), []string{"--output", "table"}},
+		{"a verdict to fail on that is none", append([]string{"status", "--fail-on", "mirrored"}, sides[1:]...), []string{"--fail-on"}},
+		{"a status of something", append([]string{"status"}, append(sides[1:], "now")...), []string{"now"}},
+		{"an explanation of nothing", append([]string{"explain"}, sides[1:]...), []string{"NAMESPACE/NAME"}},
+		{"an explanation of a name alone", append([]string{"explain"}, append(sides[1:], "cart")...), []string{"NAMESPACE/NAME"}},
+		{"a flag of the daemon for a command that reads", append([]string{"status", "--dry-run"}, sides[1:]...), []string{"-dry-run"}},
+		{"a cluster that can't be reached by a command that reads", append([]string{"status"}, sides[1:]...), []string{"--context-"}},
 		{"an unknown command", []string{"destroy"}, []string{"destroy"}},
 	}
 	for _, test := range tests {
@@ -149,6 +159,58 @@ func TestScope(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			if got := scope(test.only, test.excluded)(test.namespace); got != test.want {
 				t.Errorf("in scope: %t, want %t", got, test.want)
+			}
+		})
+	}
+}
+
+// TestDiffFailsWithTwo: 1 is for differences.
+func TestDiffFailsWithTwo(t *testing.T) {
+	good := write(t, kubeconfig)
+	for name, arguments := range map[string][]string{
+		"an unknown flag":                    {"--nonsense"},
+		"an argument":                        {"now"},
+		"no context":                         {"--kubeconfig", good},
+		"a cluster that can't be reached":    {"--kubeconfig", good, "--context-a", "blue", "--context-b", "green"},
+		"a flag of another command, such as": {"--watch"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			code := run(append([]string{"xcc", "diff"}, arguments...), &stdout, &stderr)
+			if code != 2 || strings.Count(stderr.String(), "\n") != 1 || stdout.Len() > 0 {
+				t.Errorf("exit code %d, %q and %q", code, stderr.String(), stdout.String())
+			}
+		})
+	}
+}
+
+func TestTheJournalGetsJSON(t *testing.T) {
+	tests := []struct {
+		name, stream string
+		flags        []string
+		json         bool
+	}{
+		{"a pipe gets text", "", nil, false},
+		{"the journal gets JSON", "8:12345", nil, true},
+		{"the flag counts more", "8:12345", []string{"--log-format", "text"}, false},
+		{"the flag can ask for JSON", "", []string{"--log-format", "json"}, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Setenv("JOURNAL_STREAM", test.stream)
+			var stderr bytes.Buffer
+			program := &cli.App{Flags: connectionFlags("info"), Action: func(c *cli.Context) error {
+				log, err := logger(c, &stderr)
+				if err == nil {
+					log.Info("a line")
+				}
+				return err
+			}}
+			if err := program.Run(append([]string{"xcc"}, test.flags...)); err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasPrefix(stderr.String(), "{") != test.json {
+				t.Errorf("the line is %q", stderr.String())
 			}
 		})
 	}

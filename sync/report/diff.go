@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	stdsync "sync"
 
 	"github.com/aymanbagabas/go-udiff"
@@ -124,7 +126,9 @@ func decided(object sync.Object) (string, error) {
 		return "", fmt.Errorf("write %s as YAML: %w", identify(object), err)
 	}
 	fields["apiVersion"], fields["kind"] = kindOf(object)
-	fields["metadata"] = decidedMeta(object)
+	if meta, ok := fields["metadata"].(map[string]any); ok {
+		decideMeta(meta)
+	}
 	delete(fields, "status")
 	if spec, ok := fields["spec"].(map[string]any); ok {
 		decideSpec(spec)
@@ -136,24 +140,17 @@ func decided(object sync.Object) (string, error) {
 	return string(text), nil
 }
 
-func decidedMeta(object sync.Object) map[string]any {
-	meta := map[string]any{"name": object.GetName()}
-	if object.GetNamespace() != "" {
-		meta["namespace"] = object.GetNamespace()
+// decideMeta keeps of the metadata what xcc decides. The owner of a slice is not known by UID before it is made.
+func decideMeta(meta map[string]any) {
+	maps.DeleteFunc(meta, func(key string, _ any) bool {
+		return !slices.Contains([]string{"name", "namespace", "labels", "annotations", "ownerReferences", "finalizers"}, key)
+	})
+	owners, _ := meta["ownerReferences"].([]any)
+	for _, owner := range owners {
+		if owner, ok := owner.(map[string]any); ok && owner["uid"] == "" {
+			delete(owner, "uid")
+		}
 	}
-	if labels := object.GetLabels(); len(labels) > 0 {
-		meta["labels"] = labels
-	}
-	if annotations := object.GetAnnotations(); len(annotations) > 0 {
-		meta["annotations"] = annotations
-	}
-	if owners := object.GetOwnerReferences(); len(owners) > 0 {
-		meta["ownerReferences"] = owners
-	}
-	if finalizers := object.GetFinalizers(); len(finalizers) > 0 {
-		meta["finalizers"] = finalizers
-	}
-	return meta
 }
 
 // decideSpec takes out of a Service's spec, or a Namespace's, what the API server allocates, and the target ports, which

@@ -29,7 +29,7 @@ func city(t testing.TB, services int) *Server {
 		if i%97 == 5 {
 			namespace = "staging"
 		}
-		service := from.export(namespace, fmt.Sprintf("%s-%05d", names[i%len(names)], i), i%7+1)
+		service := from.export(namespace, fmt.Sprintf("%s-%05d", names[i%len(names)], i), i%5+1)
 		if i%151 == 7 {
 			service.Spec.Type, service.Spec.ExternalName = corev1.ServiceTypeExternalName, "db.example.com"
 		}

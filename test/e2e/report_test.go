@@ -40,7 +40,7 @@ var varying = []struct {
 	{regexp.MustCompile(`"lagSeconds": [0-9.e+-]+`), `"lagSeconds": LAG`},
 	{regexp.MustCompile(`"created": "[^"]*"`), `"created": "TIME"`},
 	{regexp.MustCompile(` +\n`), "\n"},
-	{regexp.MustCompile(`  +`), "  "},
+	{regexp.MustCompile(`(\S)  +`), "$1  "},
 	{regexp.MustCompile(`\b10(\.\d+){3}\b`), "ADDRESS"},
 }
 
