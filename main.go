@@ -29,6 +29,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"xcc/clusters"
+	"xcc/manifests/shell"
 	"xcc/manifests/systemd"
 	"xcc/sync"
 	"xcc/sync/report"
@@ -59,7 +60,7 @@ func withDefaultCommand(arguments []string) []string {
 	if len(arguments) > 1 && !strings.HasPrefix(arguments[1], "-") {
 		return arguments
 	}
-	if len(arguments) > 1 && slices.Contains([]string{"-h", "--help", "-help", "-v", "--version", "-version"}, arguments[1]) {
+	if len(arguments) > 1 && slices.Contains([]string{"--generate-bash-completion", "-h", "--help", "-help", "-v", "--version", "-version"}, arguments[1]) {
 		return arguments
 	}
 	return slices.Insert(slices.Clone(arguments), 1, "sync")
@@ -84,12 +85,16 @@ func app(stdout, stderr io.Writer) *cli.App {
 		HideHelpCommand: true,
 		ExitErrHandler:  func(*cli.Context, error) {},
 		OnUsageError:    asIs,
+
+		EnableBashCompletion:  true,
+		CustomAppHelpTemplate: helpTemplate,
 		Action: func(c *cli.Context) error {
 			return fmt.Errorf("no command %q; see xcc --help", c.Args().First())
 		},
 		Commands: []*cli.Command{{
 			Name:         "sync",
-			Usage:        "run the daemon: give every exported Service of either cluster a pointer in the other (the default command)",
+			Usage:        "run the daemon (the default command)",
+			Description:  "Gives every exported Service of either cluster a pointer in the other, and keeps it in line.",
 			Flags:        syncFlags(),
 			OnUsageError: asIs,
 			Action:       func(c *cli.Context) error { return syncClusters(c, stderr) },
@@ -147,9 +152,19 @@ func app(stdout, stderr io.Writer) *cli.App {
 			Flags:        append(sideFlags(), leaseNamespaceFlag()),
 			OnUsageError: asIs,
 			Action:       func(c *cli.Context) error { return drainSide(c, stderr, false) },
-		}},
+		}, shell.Completion(), shell.Man()},
 	}
 }
+
+// helpTemplate fits a screen. The flags are those of the commands.
+const helpTemplate = `{{.Usage}}
+
+usage: {{.Name}} [COMMAND] [FLAGS]
+{{range .VisibleCommands}}
+  {{.Name}}{{"\t"}}{{.Usage}}{{end}}
+
+{{.Name}} COMMAND --help lists the flags of a command.
+`
 
 // releaseVersion is set by the linker in a release.
 var releaseVersion string

@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,6 +91,7 @@ func TestBadInput(t *testing.T) {
 		{"an explanation of a name alone", append([]string{"explain"}, append(sides[1:], "cart")...), []string{"NAMESPACE/NAME"}},
 		{"a flag of the daemon for a command that reads", append([]string{"status", "--dry-run"}, sides[1:]...), []string{"-dry-run"}},
 		{"a cluster that can't be reached by a command that reads", append([]string{"status"}, sides[1:]...), []string{"--context-"}},
+		{"an unknown shell", []string{"completion", "tcsh"}, []string{"tcsh", "fish"}},
 		{"an unknown command", []string{"destroy"}, []string{"destroy"}},
 	}
 	for _, test := range tests {
@@ -119,6 +123,7 @@ func TestDefaultCommand(t *testing.T) {
 		{"a flag", []string{"xcc", "--devmode=true"}, []string{"xcc", "sync", "--devmode=true"}},
 		{"the command itself", []string{"xcc", "sync", "--once"}, []string{"xcc", "sync", "--once"}},
 		{"another command", []string{"xcc", "diff"}, []string{"xcc", "diff"}},
+		{"the question for the commands", []string{"xcc", "--generate-bash-completion"}, []string{"xcc", "--generate-bash-completion"}},
 		{"help", []string{"xcc", "--help"}, []string{"xcc", "--help"}},
 		{"help in short", []string{"xcc", "-h"}, []string{"xcc", "-h"}},
 		{"the version", []string{"xcc", "--version"}, []string{"xcc", "--version"}},
@@ -139,6 +144,104 @@ func TestHelpAndVersionSucceed(t *testing.T) {
 			t.Errorf("%s: exit code %d, %q, %q", flag, code, stdout.String(), stderr.String())
 		}
 	}
+}
+
+func TestHelpFitsAScreen(t *testing.T) {
+	lines := strings.Split(strings.TrimSpace(output(t, "--help")), "\n")
+	if len(lines) > 24 {
+		t.Errorf("%d lines", len(lines))
+	}
+	for _, line := range lines {
+		if len([]rune(line)) > 80 {
+			t.Errorf("%d columns: %s", len([]rune(line)), line)
+		}
+	}
+}
+
+// TestManualAndFish: what is made from the definitions names every command and flag that is not hidden.
+func TestManualAndFish(t *testing.T) {
+	manual, fish := output(t, "man"), output(t, "completion", "fish")
+	for _, command := range app(io.Discard, io.Discard).Commands {
+		if strings.Contains(manual, ".SH "+command.Name+"\n") == command.Hidden || strings.Contains(fish, "-a '"+command.Name+"'") == command.Hidden {
+			t.Errorf("command %s is missing, or not hidden", command.Name)
+		}
+		for _, flag := range command.Flags {
+			name := flag.Names()[0]
+			if !strings.Contains(manual, "--"+name) || !strings.Contains(fish, "-l "+name+" ") {
+				t.Errorf("--%s is missing", name)
+			}
+		}
+	}
+	if strings.Contains(output(t, "--help"), "\n  man ") {
+		t.Error("help names a hidden command")
+	}
+}
+
+// TestBashCompletion asks a bash, in which the program of this test is xcc.
+func TestBashCompletion(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("bash is missing")
+	}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	directory := t.TempDir()
+	if err := os.Symlink(program, filepath.Join(directory, "xcc")); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name, typed string
+		has, hasNot []string
+	}{
+		{"commands", "xcc ''", []string{"sync", "completion"}, []string{"man", "--kubeconfig"}},
+		{"the beginning of a command", "xcc sy", []string{"sync"}, []string{"completion"}},
+		{"shells", "xcc completion ''", []string{"bash", "zsh", "fish"}, []string{"sync"}},
+		{"flags of a command", "xcc sync --conte", []string{"--context-a", "--context-b"}, []string{"--kubeconfig"}},
+		{"flags of the default command", "xcc --conte", []string{"--context-a", "--context-b"}, []string{"--kubeconfig"}},
+		{"flags after others", "xcc sync --once --dry", []string{"--dry-run"}, []string{"--once"}},
+		{"nothing after the end of flags", "xcc sync -- ''", nil, []string{"sync", "--once"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			command := exec.CommandContext(t.Context(), bash, "--norc", "-c", `source <(xcc completion bash)
+				COMP_WORDS=(`+test.typed+`); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _xcc; printf '%s\n' "${COMPREPLY[@]}"`)
+			command.Env = []string{"PATH=" + directory + ":" + os.Getenv("PATH")}
+			found, err := command.CombinedOutput()
+			if err != nil {
+				t.Fatalf("%v: %s", err, found)
+			}
+			words := strings.Fields(string(found))
+			for _, word := range test.has {
+				if !slices.Contains(words, word) {
+					t.Errorf("%s is not in %q", word, words)
+				}
+			}
+			for _, word := range test.hasNot {
+				if slices.Contains(words, word) {
+					t.Errorf("%s is in %q", word, words)
+				}
+			}
+		})
+	}
+}
+
+// TestMain lets the program of the tests stand for xcc, where it is called by that name.
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "xcc" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+func output(t *testing.T, arguments ...string) string {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	if code := run(append([]string{"xcc"}, arguments...), &stdout, &stderr); code != 0 || stderr.Len() > 0 {
+		t.Fatalf("xcc %q: exit code %d, %q", arguments, code, stderr.String())
+	}
+	return stdout.String()
 }
 
 func TestScope(t *testing.T) {

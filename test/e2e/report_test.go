@@ -4,27 +4,21 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	gocmp "github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"xcc/test/cluster"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // varying are the parts of an output that are other each time: UIDs and what is made of them, ages, and pod addresses.
 var varying = []struct {
@@ -50,16 +44,7 @@ func wantGolden(t *testing.T, name, got string) {
 	for _, part := range varying {
 		got = part.pattern.ReplaceAllString(got, part.instead)
 	}
-	file := filepath.Join("testdata", name)
-	if *update {
-		mustBe(t, os.MkdirAll("testdata", 0o755))
-		mustBe(t, os.WriteFile(file, []byte(got), 0o644))
-	}
-	want, err := os.ReadFile(file)
-	mustBe(t, err)
-	if diff := gocmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got), run with -update to accept:\n%s", file, diff)
-	}
+	golden(t, name, got)
 }
 
 // runReading runs a command that reads both clusters, and gives its exit code, its output, and what it said besides.
