@@ -10,8 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/urfave/cli/v2"
+	"xcc/sync/command"
 )
 
 // kubeconfig has the contexts blue and green, at whose addresses nobody listens.
@@ -114,29 +113,6 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-func TestDefaultCommand(t *testing.T) {
-	tests := []struct {
-		name            string
-		arguments, want []string
-	}{
-		{"nothing", []string{"xcc"}, []string{"xcc", "sync"}},
-		{"a flag", []string{"xcc", "--devmode=true"}, []string{"xcc", "sync", "--devmode=true"}},
-		{"the command itself", []string{"xcc", "sync", "--once"}, []string{"xcc", "sync", "--once"}},
-		{"another command", []string{"xcc", "diff"}, []string{"xcc", "diff"}},
-		{"the question for the commands", []string{"xcc", "--generate-bash-completion"}, []string{"xcc", "--generate-bash-completion"}},
-		{"help", []string{"xcc", "--help"}, []string{"xcc", "--help"}},
-		{"help in short", []string{"xcc", "-h"}, []string{"xcc", "-h"}},
-		{"the version", []string{"xcc", "--version"}, []string{"xcc", "--version"}},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, withDefaultCommand(test.arguments)); diff != "" {
-				t.Errorf("arguments (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
 func TestHelpAndVersionSucceed(t *testing.T) {
 	for _, flag := range []string{"--help", "-h", "--version", "-v"} {
 		var stdout, stderr bytes.Buffer
@@ -161,11 +137,11 @@ func TestHelpFitsAScreen(t *testing.T) {
 // TestManualAndFish: what is made from the definitions names every command and flag that is not hidden.
 func TestManualAndFish(t *testing.T) {
 	manual, fish := output(t, "man"), output(t, "completion", "fish")
-	for _, command := range app(io.Discard, io.Discard).Commands {
-		if strings.Contains(manual, ".SH "+command.Name+"\n") == command.Hidden || strings.Contains(fish, "-a '"+command.Name+"'") == command.Hidden {
-			t.Errorf("command %s is missing, or not hidden", command.Name)
+	for _, c := range command.App("", io.Discard, io.Discard).Commands {
+		if strings.Contains(manual, ".SH "+c.Name+"\n") == c.Hidden || strings.Contains(fish, "-a '"+c.Name+"'") == c.Hidden {
+			t.Errorf("command %s is missing, or not hidden", c.Name)
 		}
-		for _, flag := range command.Flags {
+		for _, flag := range c.Flags {
 			name := flag.Names()[0]
 			if !strings.Contains(manual, "--"+name) || !strings.Contains(fish, "-l "+name+" ") {
 				t.Errorf("--%s is missing", name)
@@ -244,29 +220,6 @@ func output(t *testing.T, arguments ...string) string {
 	return stdout.String()
 }
 
-func TestScope(t *testing.T) {
-	tests := []struct {
-		name           string
-		only, excluded []string
-		namespace      string
-		want           bool
-	}{
-		{"without limits every namespace is in scope", nil, nil, "shop", true},
-		{"one that is named is in scope", []string{"shop", "bank"}, nil, "bank", true},
-		{"one that is not named is not", []string{"shop"}, nil, "bank", false},
-		{"one that is excluded is not", nil, []string{"bank"}, "bank", false},
-		{"the others are", nil, []string{"bank"}, "shop", true},
-		{"excluded goes before named", []string{"shop"}, []string{"shop"}, "shop", false},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			if got := scope(test.only, test.excluded)(test.namespace); got != test.want {
-				t.Errorf("in scope: %t, want %t", got, test.want)
-			}
-		})
-	}
-}
-
 // TestDiffFailsWithTwo: 1 is for differences.
 func TestDiffFailsWithTwo(t *testing.T) {
 	good := write(t, kubeconfig)
@@ -282,38 +235,6 @@ func TestDiffFailsWithTwo(t *testing.T) {
 			code := run(append([]string{"xcc", "diff"}, arguments...), &stdout, &stderr)
 			if code != 2 || strings.Count(stderr.String(), "\n") != 1 || stdout.Len() > 0 {
 				t.Errorf("exit code %d, %q and %q", code, stderr.String(), stdout.String())
-			}
-		})
-	}
-}
-
-func TestTheJournalGetsJSON(t *testing.T) {
-	tests := []struct {
-		name, stream string
-		flags        []string
-		json         bool
-	}{
-		{"a pipe gets text", "", nil, false},
-		{"the journal gets JSON", "8:12345", nil, true},
-		{"the flag counts more", "8:12345", []string{"--log-format", "text"}, false},
-		{"the flag can ask for JSON", "", []string{"--log-format", "json"}, true},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			t.Setenv("JOURNAL_STREAM", test.stream)
-			var stderr bytes.Buffer
-			program := &cli.App{Flags: connectionFlags("info"), Action: func(c *cli.Context) error {
-				log, err := logger(c, &stderr)
-				if err == nil {
-					log.Info("a line")
-				}
-				return err
-			}}
-			if err := program.Run(append([]string{"xcc"}, test.flags...)); err != nil {
-				t.Fatal(err)
-			}
-			if strings.HasPrefix(stderr.String(), "{") != test.json {
-				t.Errorf("the line is %q", stderr.String())
 			}
 		})
 	}
