@@ -23,7 +23,7 @@ play: ## Boot the same, leave clusters and xcc running, and print commands to tr
 	cd test && go build -o bin/demo ./demo && exec bin/demo -play
 
 .PHONY: test
-test: test-unit test-clusters ## Run all tests
+test: test-unit test-monitoring test-clusters ## Run all tests
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no cluster
@@ -32,6 +32,10 @@ test-unit: ## Run the tests that need no cluster
 .PHONY: test-clusters
 test-clusters: controlplane ## Run the tests on real clusters
 	cd test && go test -count=1 -p 1 -timeout 40m ./...
+
+.PHONY: test-monitoring
+test-monitoring: ## Check the alerts and the dashboard with Prometheus's parser and engine
+	cd test/monitoring && go test -count=1 ./...
 
 .PHONY: controlplane
 controlplane: ## Build what the clusters are made of (the first time 7 minutes on 2 cores)
@@ -65,6 +69,22 @@ build: ## Build ./xcc
 image: ## Build the container image
 	docker build --build-arg VERSION=$(VERSION) -t $(IMAGE) .
 
+.PHONY: dist
+dist: ## Build what a release consists of into dist/: binaries, .deb, .rpm, checksums
+	manifests/package/build $(VERSION) dist
+
+.PHONY: dist-check
+dist-check: ## Build it twice, in two places, and compare every byte
+	@work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && epoch=$$(git log -1 --format=%ct) && \
+	git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$$work" && \
+	manifests/package/build $(VERSION) dist && \
+	SOURCE_DATE_EPOCH=$$epoch "$$work/manifests/package/build" $(VERSION) "$$work/dist" > /dev/null && \
+	diff -r dist "$$work/dist" && echo "both times the same bytes"
+
+.PHONY: dist-test
+dist-test: dist ## Install the .deb in a clean Debian (needs root and debootstrap)
+	test/package/install dist/xcc_*_$$(go env GOARCH).deb
+
 .PHONY: clean
 clean: ## Remove what was built here; Go's caches stay
-	rm -rf xcc test/bin
+	rm -rf xcc dist test/bin
