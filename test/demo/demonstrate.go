@@ -41,6 +41,10 @@ func (s *stage) demonstrate(ctx context.Context) error {
 
 func (s *stage) script(ctx context.Context) error {
 	cart, search := newApp(s.east, "cart"), newApp(s.west, "search")
+	s.heading("before the first Service")
+	if err := s.showCommand(ctx, "check"); err != nil {
+		return err
+	}
 	s.line("\n%s", s.paint(faint, "after      from the moment before the change until a watch on the other cluster showed all of the pointer\n"+
 		"of it xcc  what was left of that when the Service's own cluster showed the change in its EndpointSlices"))
 	s.heading("both directions at once")
@@ -56,6 +60,12 @@ func (s *stage) script(ctx context.Context) error {
 	s.stepsHeading()
 	for _, step := range s.changes(cart, search) {
 		if err := s.show(ctx, step); err != nil {
+			return err
+		}
+	}
+	s.heading("what it looks like from outside")
+	for _, command := range []string{"status", "diff"} {
+		if err := s.showCommand(ctx, command); err != nil {
 			return err
 		}
 	}

@@ -4,13 +4,10 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
-	"path/filepath"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"xcc/test/cluster"
 )
 
 // play leaves both clusters and xcc running until it is interrupted.
@@ -18,15 +15,11 @@ func (s *stage) play(ctx context.Context) error {
 	if err := s.examples(ctx); err != nil {
 		return err
 	}
-	kubeconfig := filepath.Join(s.directory, "admin.kubeconfig")
-	if err := cluster.WriteKubeconfig(kubeconfig, s.east.Admin(), s.west.Admin()); err != nil {
-		return err
-	}
 	xcc, err := s.startXCC(ctx, s.printer)
 	if err != nil {
 		return err
 	}
-	s.suggest(kubeconfig, xcc.PID())
+	s.suggest(s.adminKubeconfig(), xcc.PID())
 	select {
 	case <-ctx.Done():
 		_, err := stopXCC(ctx, xcc)
@@ -87,7 +80,7 @@ func (s *stage) suggest(kubeconfig string, pid int) {
 		{"a pod goes (there is no kubelet that would confirm it, hence --force)", "kubectl --context prod-east -n shop delete pod cart-1 --force"},
 		{"delete a pointer: it comes back", "kubectl --context prod-west -n shop delete service cart"},
 		{"report waits for its namespace in prod-east", "kubectl --context prod-east create namespace lonely"},
-		{"what xcc would write now: nothing", fmt.Sprintf("%s sync --kubeconfig %s --context-a prod-east --context-b prod-west --once --dry-run", s.binary, s.xccKubeconfig())},
+		{"what xcc makes of each Service, and what a sync would change now: nothing", fmt.Sprintf("%[1]s status %[2]s\n%[1]s diff %[2]s", s.binary, strings.Join(s.sideFlags(s.xccKubeconfig()), " "))},
 		{"end this xcc, to start your own", fmt.Sprintf("kill %d", pid)},
 	} {
 		s.line("\n  %s", s.paint(faint, "# "+suggestion[0]))

@@ -32,7 +32,6 @@ type stage struct {
 type side struct {
 	*cluster.Cluster
 	uid    types.UID // of kube-system: the cluster's identity
-	access cluster.Access
 	window *window
 }
 
@@ -70,7 +69,25 @@ func onStage(ctx context.Context, out printer, act func(*stage, context.Context)
 	for _, side := range s.sides() {
 		s.line("  %-9s  %s  kube-system %s", side.Name, side.APIServer.URL, side.uid)
 	}
+	if err := s.link(ctx); err != nil {
+		return err
+	}
 	return act(s, ctx)
+}
+
+// link gives xcc its identity in both clusters, which takes their administrators' contexts. All else is done with what it
+// writes.
+func (s *stage) link(ctx context.Context) error {
+	if err := cluster.WriteKubeconfig(s.adminKubeconfig(), s.east.Admin(), s.west.Admin()); err != nil {
+		return err
+	}
+	said, err := s.command(ctx, "link", append(s.sideFlags(s.adminKubeconfig()), "--output", s.xccKubeconfig())...)
+	if err != nil {
+		return err
+	}
+	s.line("  %-9s  made %d objects: an identity for xcc in both clusters, with its rights and the policies that bind it",
+		"xcc link", strings.Count(said, " created\n"))
+	return nil
 }
 
 func (s *stage) sides() []*side {
@@ -94,16 +111,13 @@ func (s *stage) stop(ctx context.Context) error {
 	return errors.Join(s.east.Stop(ctx), s.west.Stop(ctx))
 }
 
-// prepare makes xcc's identity and the namespace of the examples, and begins to watch that.
+// prepare makes the namespace of the examples, and begins to watch it.
 func (s *side) prepare(ctx context.Context) error {
 	system, err := s.Clientset().CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
 	if err != nil {
 		return fmt.Errorf("cluster %s: %w", s.Name, err)
 	}
 	s.uid = system.UID
-	if s.access, err = daemon.Grant(ctx, s.Cluster); err != nil {
-		return err
-	}
 	if err := s.CreateNamespace(ctx, namespace, nil); err != nil {
 		return err
 	}
@@ -111,15 +125,14 @@ func (s *side) prepare(ctx context.Context) error {
 	return err
 }
 
-// xccKubeconfig is that of the identity which the manifests give to xcc, in both clusters.
+// xccKubeconfig is that of the identity which xcc link makes, in both clusters.
 func (s *stage) xccKubeconfig() string { return filepath.Join(s.directory, "xcc.kubeconfig") }
+
+func (s *stage) adminKubeconfig() string { return filepath.Join(s.directory, "admin.kubeconfig") }
 
 // startXCC runs xcc as on a management host: a process, a kubeconfig, nothing else.
 func (s *stage) startXCC(ctx context.Context, log io.Writer) (*daemon.Daemon, error) {
-	if err := cluster.WriteKubeconfig(s.xccKubeconfig(), s.east.access, s.west.access); err != nil {
-		return nil, err
-	}
-	arguments := []string{"sync", "--kubeconfig", s.xccKubeconfig(), "--context-a", s.east.Name, "--context-b", s.west.Name, "--listen="}
+	arguments := append(append([]string{"sync"}, s.sideFlags(s.xccKubeconfig())...), "--listen=")
 	xcc, err := daemon.Start(context.WithoutCancel(ctx), daemon.Options{
 		Binary: s.binary, Arguments: arguments, Log: log,
 		Environment: []string{"HOME=" + s.directory}, // none of the user's own settings
