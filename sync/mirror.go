@@ -139,7 +139,6 @@ type Mirror struct {
 	foreign map[Key][]*Copy
 	// dated is when the source last changed, of each name of which it says.
 	dated map[Key]int64
-	hands hands
 	// stale: the source has been silent for longer than WithdrawAfter.
 	stale atomic.Bool
 
@@ -223,8 +222,6 @@ func (m *Mirror) work(ctx context.Context) bool {
 		// A queue that is shut down gives out what is left in it; the next start finds it again.
 		return true
 	}
-	m.hands.take()
-	defer m.hands.drop()
 	verdict, err := m.reconcile(ctx, key)
 	if errors.Is(err, errUnsynced) {
 		// All names are added again once the watches have told all there is.

@@ -1,7 +1,6 @@
 package sync
 
 import (
-	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -109,30 +108,6 @@ func (m *Mirror) tellPointer(key Key, eventType, reason, message string) {
 
 func reference(key Key, uid types.UID) *corev1.ObjectReference {
 	return &corev1.ObjectReference{APIVersion: "v1", Kind: KindService.String(), Namespace: key.Namespace, Name: key.Name, UID: uid}
-}
-
-// hands counts the names that workers have in hand, and notes when one was last taken or dropped.
-type hands struct {
-	full  atomic.Int64
-	moved atomic.Int64 // in nanoseconds since 1970
-}
-
-func (h *hands) take() {
-	h.moved.Store(time.Now().UnixNano())
-	h.full.Add(1)
-}
-
-func (h *hands) drop() {
-	h.moved.Store(time.Now().UnixNano())
-	h.full.Add(-1)
-}
-
-// Stuck is how long the workers have had the same names in hand; zero where they have none.
-func (m *Mirror) Stuck() time.Duration {
-	if m.hands.full.Load() == 0 {
-		return 0
-	}
-	return time.Since(time.Unix(0, m.hands.moved.Load()))
 }
 
 // Depth is how many names wait in a lane.

@@ -100,17 +100,12 @@ func (s *Server) Handler() http.Handler {
 	return mux
 }
 
-// stuckAfter is how long all workers may have the same names in hand. A write with all its retries takes less.
-const stuckAfter = 5 * time.Minute
-
+// unhealthy says what only a restart can mend.
 func (s *Server) unhealthy() []string {
-	var reasons []string
-	for _, mirror := range s.Hub.Mirrors {
-		if stuck := mirror.Stuck(); stuck > stuckAfter {
-			reasons = append(reasons, fmt.Sprintf("%s to %s: nothing was done for %s", mirror.Rules.Name, mirror.To, age(stuck)))
-		}
+	if err := s.Hub.Stuck(); err != nil {
+		return []string{err.Error()}
 	}
-	return reasons
+	return nil
 }
 
 // unready says what is missing before the daemon does all of its work.
