@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	stdsync "sync"
 
 	"github.com/urfave/cli/v2"
@@ -24,6 +25,9 @@ const garbagePercent = 75
 func syncClusters(c *cli.Context, stderr io.Writer) error {
 	if c.Args().Present() {
 		return fmt.Errorf("sync takes no argument, only flags: %q", c.Args().First())
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
 	}
 	metrics := report.NewMetrics(c.App.Version)
 	daemon, err := open(c, stderr, metrics.Request)
