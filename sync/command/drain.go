@@ -100,12 +100,11 @@ func sourceOf(ctx context.Context, from clusters.Options, target *clusters.Clust
 	if originsErr != nil {
 		return "", "", originsErr
 	}
-	origins = origins.Except(target.UID(), "")
-	if len(origins) > 1 {
-		origins = slices.DeleteFunc(origins, func(origin sync.OriginCount) bool { return origin.Name != name })
-	}
+	// A cluster of another name may be a third one, whose pointers are none of ours.
+	origins = slices.DeleteFunc(origins.Except(target.UID(), ""), func(origin sync.OriginCount) bool { return origin.Name != name })
 	if len(origins) != 1 {
-		return "", "", fmt.Errorf("%s does not answer, and the pointers in %s do not tell which cluster it is: %w", name, target.Name(), err)
+		return "", "", fmt.Errorf("%s does not answer, and of the pointers in %s not one cluster's say that they come from %s (see --name-a and --name-b): %w",
+			name, target.Name(), name, err)
 	}
 	return origins[0].Cluster, name, nil
 }
