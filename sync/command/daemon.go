@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/client-go/util/workqueue"
 
 	"xcc/clusters"
 	"xcc/manifests/systemd"
@@ -30,6 +31,7 @@ func syncClusters(c *cli.Context, stderr io.Writer) error {
 		debug.SetGCPercent(garbagePercent)
 	}
 	metrics := report.NewMetrics(c.App.Version)
+	workqueue.SetProvider(metrics.Workqueues())
 	daemon, err := open(c, stderr, metrics.Request)
 	if err != nil {
 		return err
