@@ -186,12 +186,12 @@ func killPlan(call recordedCall, after bool) plan {
 	when := map[bool]string{false: "before", true: "after"}[after]
 	return plan{kind: killPlans, text: fmt.Sprintf("%s %s, in %q", when, call, scenario[call.step].name), run: func(ctx context.Context, t *trial) (bool, error) {
 		armed := t.arm(call.callID, after, false)
-		armed.live.Store(true)
+		armed.load()
 		if err := t.xcc.start(); err != nil {
 			return false, err
 		}
 		err := t.play(ctx, scenario)
-		return armed.fired.Load(), err
+		return armed.unload(), err
 	}}
 }
 

@@ -190,9 +190,9 @@ func (t *lagTrial) restartBehind(ctx context.Context, l *laggard) (err error) {
 
 // playUntil plays one step until xcc is killed in it, or until it is over without that.
 func (t *trial) playUntil(ctx context.Context, step scenarioStep, armed *armed) (met bool, err error) {
-	armed.live.Store(true)
+	armed.load()
 	if err := t.act(ctx, step, t.namespace); err != nil {
-		return false, err
+		return armed.unload(), err
 	}
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -202,6 +202,6 @@ func (t *trial) playUntil(ctx context.Context, step scenarioStep, armed *armed) 
 	case <-armed.done:
 		return true, nil
 	case err := <-converged:
-		return armed.fired.Load(), err
+		return armed.unload(), err
 	}
 }

@@ -9,7 +9,7 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 2, "how many seeds to run")
+	seeds = flag.Int("seeds", 4, "how many seeds to run")
 	seed  = flag.Uint64("seed", 1, "the first of them")
 
 	stride     = flag.Int("stride", 0, "run every nth of the enumerated plans")

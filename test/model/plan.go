@@ -152,20 +152,50 @@ func (p *Pair) reference(ctx context.Context) (calls []recordedCall, final strin
 	return slices.Clone(calls), final, err
 }
 
-// armed kills xcc at a call, and tells whether it has come to that. A call that comes before its step, as one that a timer
-// makes may, is let pass: where xcc is to stay down, nobody would start it again.
+// armed kills xcc at a call, and tells whether it has come to that. It does so only between load and unload: a call that
+// comes before its step, as one that a timer makes may, is let pass, and so is one that comes after, because fewer calls of
+// its kind were made before; where xcc is to stay down, nobody would start it again.
 type armed struct {
-	live, fired atomic.Bool
-	done        chan struct{}
+	done chan struct{} // closed when xcc was killed
+
+	mu           sync.Mutex
+	live, killed bool
 }
 
 func (t *trial) arm(id callID, after, stayDown bool) *armed {
 	a, counter := &armed{done: make(chan struct{})}, newCounter(t.namespace)
 	killAtCall(t.xcc, t.sides()[id.side], killing{after: after, stayDown: stayDown, killed: func() { close(a.done) }, chosen: func(call proxy.Call) bool {
 		got, ok := counter.id(id.side, call)
-		return ok && got == id && a.live.Load() && !a.fired.Swap(true)
+		return ok && got == id && a.kills()
 	}})
 	return a
+}
+
+func (a *armed) load() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.live = true
+}
+
+// kills decides, once.
+func (a *armed) kills() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	kills := a.live && !a.killed
+	a.killed = a.killed || kills
+	return kills
+}
+
+// unload reports whether xcc was killed, which it then has been.
+func (a *armed) unload() bool {
+	a.mu.Lock()
+	a.live = false
+	killed := a.killed
+	a.mu.Unlock()
+	if killed {
+		<-a.done
+	}
+	return killed
 }
 
 // final is what xcc has made of both clusters, without what differs from run to run: UIDs, resourceVersions and addresses.
