@@ -1,6 +1,7 @@
 package invariant
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -71,6 +72,15 @@ func (r Request) isWrite() bool {
 
 func (r Request) landed() bool {
 	return r.isWrite() && r.Code >= 200 && r.Code < 300
+}
+
+// isCutOff reports whether the writer broke the request off before the API server had read it: nothing came of it, and what
+// it was to be is not known. A kill does that. A delete without a body may be a whole one, so the server has to have failed.
+func (r Request) isCutOff() bool {
+	if r.landed() || len(bytes.TrimSpace(r.Body)) > 0 {
+		return false
+	}
+	return r.Verb == "create" || r.Verb == "update" || r.Verb == "delete" && r.Code >= 500
 }
 
 // kind is that of the objects that pointers are made of; empty for any other.

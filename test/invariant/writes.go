@@ -15,7 +15,7 @@ var harmless = []string{"selfsubjectaccessreviews", "selfsubjectreviews", "selfs
 
 func (d direction) judgeWrites(report *Report) {
 	for _, request := range d.target.asked() {
-		if !request.isWrite() || slices.Contains(harmless, request.Resource) {
+		if !request.isWrite() || request.isCutOff() || slices.Contains(harmless, request.Resource) {
 			continue
 		}
 		switch request.kind() {

@@ -93,6 +93,12 @@ func TestEachBrokenPromiseOfAWriteIsFound(t *testing.T) {
 			request.Code = 403
 			f.requests[west] = append(f.requests[west], request)
 		}},
+		"a create that was cut off before the API server had read it": {"", func(f *forgery) {
+			f.born("cart")
+			request := f.request(XCC, "create", exported("cart"))
+			request.Name, request.Code, request.Body, request.Answer = "", 500, nil, nil
+			f.requests[west] = append(f.requests[west], request)
+		}},
 		"a pointer into its own cluster": {"I3", func(f *forgery) {
 			source, _ := f.born("cart")
 			f.put(east, XCC, "create", withName(mirrored(source).Service, "other"))
