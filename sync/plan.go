@@ -69,7 +69,7 @@ func (r Rules) Plan(source Source, target Target) Plan {
 			plan.Verdict = r.conflict(c)
 		}
 		plan.Changes = r.diff(&pointer, target.Copies)
-		plan.Empties = pointer.Ready == 0 && r.ready(KindEndpointSlice, target.Copies) > 0 ||
+		plan.Empties = (pointer.Ready == 0 || len(pointer.Slices) == 0) && r.ready(KindEndpointSlice, target.Copies) > 0 ||
 			readyInEndpoints(pointer.Endpoints) == 0 && r.ready(KindEndpoints, target.Copies) > 0
 	}
 	if target.Namespace == nil {

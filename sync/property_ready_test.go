@@ -102,3 +102,17 @@ func TestEmptyPrimaryFamilyIsEmptiedFromALiveReadingOnly(t *testing.T) {
 		t.Errorf("%v takes the last ready address out of the Endpoints, and would be carried out without a live reading", describe(plan.Changes))
 	}
 }
+
+// TestSlicesGoFromALiveReadingOnly: a pointer may have ready addresses in its slices alone, as Endpoints hold the primary
+// family only. It loses them where only Endpoints are to be written from now on.
+func TestSlicesGoFromALiveReadingOnly(t *testing.T) {
+	both := families(corev1.IPv6Protocol, corev1.IPv4Protocol)
+	source := sourceOf(exported(both), sliceOf("web-0", ready("10.0.0.1")))
+	green := newModel(dualStack)
+	converge(t, green, rules(), dualStack, source)
+	r := rules(func(r *Rules) { r.EndpointsAPI = EndpointsOnly })
+	plan := r.Plan(source, green.target(r, web, dualStack))
+	if !plan.Destroys() {
+		t.Errorf("%v takes the last ready address away, and would be carried out without a live reading", describe(plan.Changes))
+	}
+}
