@@ -39,6 +39,9 @@ func (m *Mirror) apply(ctx context.Context, rules Rules, key Key, plan Plan) err
 		if m.queue.ShuttingDown() && done > 0 {
 			return nil
 		}
+		if mayWait(plan, rest) && !m.endpoints.take(key) {
+			return errAwaitsTurn
+		}
 		batch := rest[:batchLength(rest)]
 		for _, change := range batch {
 			setOwner(change.Object, owner)

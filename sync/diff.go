@@ -96,9 +96,25 @@ type member struct {
 	name string
 }
 
+// death deletes all that is owned, but leaves it to Kubernetes to delete the Endpoints of a Service that goes now: the API
+// server does so before it answers (k8s.io/kubernetes, pkg/registry/core/service/storage: afterDelete). Should they stay,
+// because somebody's finalizer keeps the Service, the next plan finds them.
 func (r Rules) death(copies []*Copy) []Change {
+	services := r.deletions(copies, KindService)
+	if len(services) > 0 {
+		return append(services, r.deletions(copies, KindEndpointSlice)...)
+	}
+	return r.evacuation(copies)
+}
+
+// evacuation takes the addresses out of a pointer of which nothing but itself is known.
+func (r Rules) evacuation(copies []*Copy) []Change {
+	return r.deletions(copies, KindEndpointSlice, KindEndpoints)
+}
+
+func (r Rules) deletions(copies []*Copy, kinds ...Kind) []Change {
 	var changes []Change
-	for _, kind := range []Kind{KindService, KindEndpointSlice, KindEndpoints} {
+	for _, kind := range kinds {
 		for _, c := range sorted(copies) {
 			// What is being deleted already waits for somebody's finalizer.
 			if c.Kind == kind && r.owns(c) && !c.Terminating {

@@ -32,7 +32,7 @@ func TestDiffOrder(t *testing.T) {
 		{"rebirth: the Service is deleted and created, then the rest", sourceOf(exported(headless), one), standing(r, sourceOf(exported(), one)), []string{"delete Service shop/web", "create Service shop/web", "update " + first, "update Endpoints shop/web"}},
 		{"another primary family is a rebirth", sourceOf(exported(families("IPv6")), sliceOf6("web-1")), standing(r, sourceOf(exported(families("IPv4")), sliceOf6("web-1"))), []string{"delete Service shop/web", "create Service shop/web", "create EndpointSlice shop/" + r.sliceName("web", sliceOf6("web-1"))}},
 		{"another second family is not", sourceOf(exported(families("IPv4", "IPv6")), one), standing(r, sourceOf(exported(), one)), []string{"update Service shop/web"}},
-		{"death: Service, then the rest", Source{}, standing(r, sourceOf(exported(), one, two)), []string{"delete Service shop/web", "delete " + first, "delete " + second, "delete Endpoints shop/web"}},
+		{"death: Service, then the rest", Source{}, standing(r, sourceOf(exported(), one, two)), []string{"delete Service shop/web", "delete " + first, "delete " + second}},
 		{"strays of a live pointer are deleted", sourceOf(exported(), one), strayed, []string{"delete EndpointSlice shop/web-stray"}},
 		{"strays of another owner are not", sourceOf(exported(), one), append(standing(r, sourceOf(exported(), one)), r.Observe(stray("another"))), nil},
 		{"foreign slices are left alone", sourceOf(exported(), one), append(standing(r, sourceOf(exported(), one)), foreignSlice), nil},

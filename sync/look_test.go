@@ -35,7 +35,7 @@ func TestALookSeesWhatTheDaemonWouldDo(t *testing.T) {
 		t.Errorf("afterwards: %s, %v", look.Plan.Verdict, look.Plan.Changes)
 	}
 	b.source.set(func() { delete(b.source.cached, web) })
-	if got, want := Summary(inspect(t, b).Plan.Changes), "delete Service, delete EndpointSlice, delete Endpoints"; got != want {
+	if got, want := Summary(inspect(t, b).Plan.Changes), "delete Service, delete EndpointSlice"; got != want {
 		t.Errorf("without the Service: %q, not %q", got, want)
 	}
 }

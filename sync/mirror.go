@@ -141,6 +141,8 @@ type Mirror struct {
 	dated map[Key]int64
 	// stale: the source has been silent for longer than WithdrawAfter.
 	stale atomic.Bool
+	// endpoints are the turns of those that have Endpoints to update.
+	endpoints *turns
 
 	looks, tending pulse
 }
@@ -157,6 +159,7 @@ func NewMirror(name string, direction Direction) *Mirror {
 		verdicts:  map[Key]unique.Handle[Verdict]{},
 		foreign:   map[Key][]*Copy{},
 		dated:     map[Key]int64{},
+		endpoints: newTurns(endpointsTurns),
 	}
 	mirror.queue.lanes.waited = func(lane Lane, wait time.Duration) { mirror.Observer.Waited(lane, wait) }
 	return mirror
@@ -229,6 +232,11 @@ func (m *Mirror) work(ctx context.Context) bool {
 		return true
 	}
 	m.record(key, verdict)
+	if errors.Is(err, errAwaitsTurn) {
+		// It is added again when its turn has come.
+		m.queue.Forget(key)
+		return true
+	}
 	if err == nil {
 		m.queue.Forget(key)
 	} else if !m.queue.ShuttingDown() {
@@ -242,6 +250,11 @@ func (m *Mirror) work(ctx context.Context) bool {
 // reconcile brings one name in line, and gives its verdict. With an error, the verdict says what it waits for, and the
 // name is to be looked at again.
 func (m *Mirror) reconcile(ctx context.Context, key Key) (Verdict, error) {
+	defer func() {
+		if next, waited := m.endpoints.giveBack(key); waited {
+			m.queue.Add(next)
+		}
+	}()
 	verdict, err := m.bring(ctx, key)
 	if (err != nil || verdict.Reason == Held) && m.drained() {
 		return m.evacuate(ctx, key, verdict, err)
@@ -295,6 +308,9 @@ func (m *Mirror) bring(ctx context.Context, key Key) (Verdict, error) {
 		switch {
 		case errors.Is(err, errStale):
 			continue
+		case errors.Is(err, errAwaitsTurn):
+			m.tellDone(look)
+			return plan.Verdict, err
 		case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 			return refused(NamespaceTerminating, "%v", err), err
 		case err != nil:

@@ -14,7 +14,7 @@ func TestDestructionNeedsALiveReading(t *testing.T) {
 	whole := sourceOf(exported(), slice)
 	projected := rules().sliceName(web.Name, slice)
 	emptied := sourceOf(exported(), sliceOf("web-1", notReady("10.0.0.1")))
-	death := []string{"live shop/web", "delete Service shop/web", "delete EndpointSlice shop/" + projected, "delete Endpoints shop/web"}
+	death := []string{"live shop/web", "delete Service shop/web", "delete EndpointSlice shop/" + projected}
 	tests := []struct {
 		name string
 		// cached is what the watches tell of the name now, live what the API server says.

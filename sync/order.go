@@ -50,11 +50,6 @@ func (o Order) Left() (int, error) {
 	return left, nil
 }
 
-// evacuation takes the addresses out of a pointer of which nothing but itself is known.
-func (r Rules) evacuation(copies []*Copy) []Change {
-	return slices.DeleteFunc(r.death(copies), func(change Change) bool { return kindOf(change.Object) == KindService })
-}
-
 func (o Order) carryOut(ctx context.Context, changes func(Rules, []*Copy) []Change) (int, error) {
 	mirror := NewMirror("order", Direction{Rules: Rules{Cluster: o.Source}, Target: o.Target, Writer: o.Writer, Log: o.Log})
 	defer mirror.queue.ShutDown()

@@ -13,7 +13,7 @@ func (l *lab) measureCycle(ctx context.Context) error {
 		return err
 	}
 	var floor, xcc cycle
-	for n := range l.options.Repetitions {
+	for n := range l.options.Cycles {
 		// The turns change places, so that neither is always the first.
 		turns := []func() error{
 			func() error { return l.cycleBare(ctx, &floor) },

@@ -62,11 +62,12 @@ func experiments() []experiment {
 	return []experiment{
 		{[]string{"large"}, (*lab).measureLarge},
 		{[]string{"propagation", "writes"}, (*lab).measurePropagation},
+		{[]string{"memory"}, (*lab).measureSmallMemory},
+		{[]string{"initial", "withdraw"}, (*lab).measureCycle},
+		{[]string{"live"}, (*lab).measureLive},
 		{[]string{"memory"}, (*lab).measureMemory},
 		{[]string{"restart"}, (*lab).measureRestart},
 		{[]string{"rest", "churn"}, (*lab).measureRest},
-		{[]string{"initial", "withdraw"}, (*lab).measureCycle},
-		{[]string{"live"}, (*lab).measureLive},
 	}
 }
 

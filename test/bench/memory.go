@@ -13,24 +13,25 @@ type memoryPoint struct {
 	bytes     float64
 }
 
-// measureMemory starts xcc with all in sync, at several sizes.
-func (l *lab) measureMemory(ctx context.Context) error {
-	var points []memoryPoint
-	for _, count := range []int{l.changing(), l.options.Services / 3, l.options.Services} {
-		if count <= l.mirrored && len(points) > 0 {
+// measureSmallMemory starts xcc with all in sync at sizes that are smaller than the last one.
+func (l *lab) measureSmallMemory(ctx context.Context) error {
+	for _, count := range []int{l.changing(), l.options.Services / 3} {
+		if count < l.mirrored || count == l.options.Services {
 			continue
 		}
-		if err := l.sync(ctx, count); err != nil {
+		if err := l.addMemoryPoint(ctx, count); err != nil {
 			return err
 		}
-		l.say("memory with %d Services in sync", l.exported)
-		peak, err := l.peakAtStart(ctx)
-		if err != nil {
-			return err
-		}
-		points = append(points, memoryPoint{l.exported * l.options.Endpoints, peak})
 	}
-	first, last := points[0], points[len(points)-1]
+	return nil
+}
+
+// measureMemory does the same at the full size, and reports all.
+func (l *lab) measureMemory(ctx context.Context) error {
+	if err := l.addMemoryPoint(ctx, l.options.Services); err != nil {
+		return err
+	}
+	first, last := l.memory[0], l.memory[len(l.memory)-1]
 	l.report.add(
 		row{Name: fmt.Sprintf("peak memory, %d endpoints in sync, after a start", last.endpoints), Unit: "MiB", XCC: []float64{last.bytes / mebibyte}, Goal: goal{ofValue, 120}},
 		row{Name: fmt.Sprintf("peak memory per endpoint, %d in sync", last.endpoints), Unit: "B", XCC: []float64{last.bytes / float64(last.endpoints)}},
@@ -41,8 +42,18 @@ func (l *lab) measureMemory(ctx context.Context) error {
 			XCC: []float64{(last.bytes - first.bytes) / float64(last.endpoints-first.endpoints)},
 		})
 	}
-	l.report.plotMemory(points)
+	l.report.plotMemory(l.memory)
 	return nil
+}
+
+func (l *lab) addMemoryPoint(ctx context.Context, count int) error {
+	if err := l.sync(ctx, count); err != nil {
+		return err
+	}
+	l.say("memory with %d Services in sync", l.exported)
+	peak, err := l.peakAtStart(ctx)
+	l.memory = append(l.memory, memoryPoint{l.exported * l.options.Endpoints, peak})
+	return err
 }
 
 func (l *lab) peakAtStart(ctx context.Context) (float64, error) {

@@ -19,9 +19,12 @@ type options struct {
 	Rates       []int         `json:"changesPerSecond"`
 	Duration    time.Duration `json:"duration"`
 	Repetitions int           `json:"repetitions"`
-	Rows        []string      `json:"rows,omitempty"`
-	Flags       []string      `json:"xccFlags,omitempty"`
-	Environment []string      `json:"xccEnvironment,omitempty"`
+	Cycles      int           `json:"cycles"`
+	// Policies has the admission policies of the manifests in force. They cost each write of a pointer, the floor's as xcc's.
+	Policies    bool     `json:"admissionPolicies"`
+	Rows        []string `json:"rows,omitempty"`
+	Flags       []string `json:"xccFlags,omitempty"`
+	Environment []string `json:"xccEnvironment,omitempty"`
 	// XCC is the binary to measure; empty for one that is built from this repository.
 	XCC string `json:"xccBinary,omitempty"`
 	out string
@@ -29,7 +32,7 @@ type options struct {
 
 // quick are the values of -quick: a run of a minute or so, to see that all of it works. Its ratios mean little.
 func quick() map[string]string {
-	return map[string]string{"services": "200", "large": "1000", "duration": "4s", "repetitions": "1"}
+	return map[string]string{"services": "200", "large": "1000", "duration": "4s", "repetitions": "1", "cycles": "1"}
 }
 
 func parseOptions(arguments []string, stderr io.Writer) (options, error) {
@@ -40,8 +43,10 @@ func parseOptions(arguments []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.Endpoints, "endpoints", 10, "endpoints of each of them")
 	flags.IntVar(&o.Large, "large", 5000, "endpoints of the large Service; a multiple of 100")
 	rates := flags.String("rates", "20,100", "changes of a pod per second")
-	flags.DurationVar(&o.Duration, "duration", 30*time.Second, "how long changes are made, or nothing is done, at a time")
+	flags.DurationVar(&o.Duration, "duration", 15*time.Second, "how long changes are made, or nothing is done, at a time")
 	flags.IntVar(&o.Repetitions, "repetitions", 3, "how often floor and xcc take turns; the medians are compared")
+	flags.IntVar(&o.Cycles, "cycles", 2, "the same for the initial sync and the withdrawal, which take minutes")
+	flags.BoolVar(&o.Policies, "policies", false, "with the admission policies in force, for the floor as for xcc")
 	rows := flags.String("rows", "", "measure only these, of "+strings.Join(rowNames(), ","))
 	xccFlags := flags.String("xcc-flags", "", "more flags for xcc, separated by spaces: for experiments")
 	environment := flags.String("xcc-env", "", "environment of xcc, separated by spaces: for experiments")
@@ -84,8 +89,8 @@ func (o options) check() error {
 		return fmt.Errorf("-endpoints: give 1 to %d, which fit into one slice", sliceSize)
 	case o.Large < 2*sliceSize || o.Large%sliceSize != 0:
 		return fmt.Errorf("-large: give a multiple of %d, at least %d", sliceSize, 2*sliceSize)
-	case o.Repetitions < 1:
-		return errors.New("-repetitions: give at least 1")
+	case o.Repetitions < 1 || o.Cycles < 1:
+		return errors.New("-repetitions, -cycles: give at least 1")
 	case o.Duration < time.Second:
 		return errors.New("-duration: give at least 1s")
 	}
@@ -109,7 +114,11 @@ func setUnlessGiven(flags *flag.FlagSet, values map[string]string) error {
 func rowNames() []string {
 	var names []string
 	for _, e := range experiments() {
-		names = append(names, e.names...)
+		for _, name := range e.names {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
 	}
 	return names
 }

@@ -135,7 +135,10 @@ func (l *lab) propagateXCC(ctx context.Context, o *observer, rate int, into *lat
 	if err := xcc.complaints(); err != nil {
 		return err
 	}
-	// xcc finishes what it has begun before it ends, so the last change is counted whole.
+	// The last change is counted whole: its Endpoints come after its slice.
+	if err := l.awaitQuiet(ctx, xcc.PID()); err != nil {
+		return err
+	}
 	if err := xcc.stop(ctx); err != nil {
 		return err
 	}

@@ -109,9 +109,11 @@ func (l *lab) unexportedService(n int) service {
 func (l *lab) addUnexported(ctx context.Context) error {
 	l.say("the source gets %d Services that are not exported", l.options.Services)
 	l.unexported = l.options.Services
-	return inParallel(ctx, l.unexported, func(ctx context.Context, n int) error {
-		return l.unexportedService(n).create(ctx, l.source.client)
-	})
+	var all []service
+	for n := range l.unexported {
+		all = append(all, l.unexportedService(n))
+	}
+	return l.source.storage.create(ctx, all)
 }
 
 // churn replaces pods of unexported Services until ctx ends.

@@ -1,13 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
+	"k8s.io/client-go/kubernetes/scheme"
 
 	"xcc/test/cluster"
 )
@@ -20,9 +25,6 @@ func storedPrefixes() []string {
 		"/registry/services/endpoints/" + namespacePrefix,
 	}
 }
-
-// transactionSize is how many keys are written at a time, fewer than etcd allows.
-const transactionSize = 100
 
 // storage is a cluster's etcd. What is done here costs its API server next to nothing, which the clients under test need
 // for themselves: counting objects, and taking thousands of them away at the same moment.
@@ -128,19 +130,45 @@ func (s storage) restore(ctx context.Context, all []stored) error {
 	return s.commit(ctx, all, func(object stored) clientv3.Op { return clientv3.OpPut(object.key, object.value) })
 }
 
-func (s storage) commit(ctx context.Context, all []stored, operation func(stored) clientv3.Op) error {
-	for chunk := range slices.Chunk(all, transactionSize) {
-		var operations []clientv3.Op
-		for _, object := range chunk {
-			operations = append(operations, operation(object))
+// create writes Services and their slices as an API server would have stored them, but for the Services' virtual IPs.
+func (s storage) create(ctx context.Context, services []service) error {
+	serializer := protobuf.NewSerializer(scheme.Scheme, scheme.Scheme)
+	var all []stored
+	add := func(key string, object runtime.Object) error {
+		var value bytes.Buffer
+		err := serializer.Encode(object, &value)
+		all = append(all, stored{key, value.String()})
+		return err
+	}
+	for _, s := range services {
+		service := s.object()
+		service.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Service"}
+		service.UID, service.CreationTimestamp = fakeUID(s.name), metav1.Now()
+		service.Spec.Type, service.Spec.SessionAffinity = corev1.ServiceTypeClusterIP, corev1.ServiceAffinityNone
+		service.Spec.InternalTrafficPolicy = new(corev1.ServiceInternalTrafficPolicyCluster)
+		service.Spec.IPFamilies, service.Spec.IPFamilyPolicy = []corev1.IPFamily{corev1.IPv4Protocol}, new(corev1.IPFamilyPolicySingleStack)
+		if err := add("/registry/services/specs/"+s.namespace+"/"+s.name, service); err != nil {
+			return err
 		}
-		answer, err := s.client.Txn(ctx).Then(operations...).Commit()
-		if err != nil {
-			return fmt.Errorf("write to etcd: %w", err)
-		}
-		if !answer.Succeeded {
-			return errors.New("write to etcd: the transaction did nothing")
+		for n := range s.slices() {
+			slice := s.slice(n, "")
+			slice.TypeMeta = metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice"}
+			slice.UID, slice.CreationTimestamp, slice.Generation = fakeUID(slice.Name), metav1.Now(), 1
+			if err := add("/registry/endpointslices/"+s.namespace+"/"+slice.Name, slice); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
+	return s.restore(ctx, all)
+}
+
+// commit gives each object a revision of its own, as an API server does: a watch that is taken up again at a revision
+// would miss what else has the same one.
+func (s storage) commit(ctx context.Context, all []stored, operation func(stored) clientv3.Op) error {
+	return inParallel(ctx, len(all), func(ctx context.Context, n int) error {
+		if _, err := s.client.Do(ctx, operation(all[n])); err != nil {
+			return fmt.Errorf("write %s to etcd: %w", all[n].key, err)
+		}
+		return nil
+	})
 }
