@@ -11,6 +11,7 @@ import (
 	"unique"
 
 	"github.com/sirupsen/logrus"
+	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -143,6 +144,8 @@ type Mirror struct {
 	stale atomic.Bool
 	// endpoints are the turns of those that have Endpoints to update.
 	endpoints *turns
+	// mirroredEvents bounds the Events that say no more than that all is well.
+	mirroredEvents *rate.Limiter
 
 	looks, tending pulse
 }
@@ -160,6 +163,8 @@ func NewMirror(name string, direction Direction) *Mirror {
 		foreign:   map[Key][]*Copy{},
 		dated:     map[Key]int64{},
 		endpoints: newTurns(endpointsTurns),
+
+		mirroredEvents: rate.NewLimiter(mirroredPerSecond, mirroredAtOnce),
 	}
 	mirror.queue.lanes.waited = func(lane Lane, wait time.Duration) { mirror.Observer.Waited(lane, wait) }
 	return mirror

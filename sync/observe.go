@@ -82,7 +82,17 @@ func (m *Mirror) tellVerdict(key Key, before, verdict Verdict) {
 	}
 }
 
+// Of so many names that are mirrored at once is told by Events; beyond that, of mirroredPerSecond. The Events of an initial
+// sync would otherwise be more than what they tell of. The log has a line for each.
+const (
+	mirroredAtOnce    = 100
+	mirroredPerSecond = 1
+)
+
 func (m *Mirror) tellMirrored(key Key) {
+	if !m.mirroredEvents.Allow() {
+		return
+	}
 	m.tellSource(key, corev1.EventTypeNormal, string(Mirrored), "has a pointer in "+m.To)
 	m.tellPointer(key, corev1.EventTypeNormal, string(Mirrored), "is the pointer of the Service in "+m.Rules.Name)
 }
