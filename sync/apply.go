@@ -39,8 +39,14 @@ func (m *Mirror) apply(ctx context.Context, rules Rules, key Key, plan Plan) err
 		if m.queue.ShuttingDown() && done > 0 {
 			return nil
 		}
-		if mayWait(plan, rest) && !m.endpoints.take(key) {
-			return errAwaitsTurn
+		if mayWait(plan, rest) {
+			if done > 0 {
+				m.queue.AddLater(key, endpointsDelay)
+				return errAwaitsTurn
+			}
+			if !m.endpoints.take(key) {
+				return errAwaitsTurn
+			}
 		}
 		batch := rest[:batchLength(rest)]
 		for _, change := range batch {
@@ -115,6 +121,10 @@ func (m *Mirror) write(ctx context.Context, rules Rules, key Key, change Change)
 		if found != nil && !rules.owns(found) {
 			return nil, errStale
 		}
+	}
+	if kindOf(change.Object) == KindEndpointSlice {
+		m.endpoints.beginSlice()
+		defer func() { m.giveTurn(m.endpoints.endSlice()) }()
 	}
 	var written *Copy
 	var err error

@@ -142,7 +142,7 @@ type Mirror struct {
 	dated map[Key]int64
 	// stale: the source has been silent for longer than WithdrawAfter.
 	stale atomic.Bool
-	// endpoints are the turns of those that have Endpoints to update.
+	// endpoints are the turns of the names that have Endpoints to update.
 	endpoints *turns
 	// mirroredEvents bounds the Events that say no more than that all is well.
 	mirroredEvents *rate.Limiter
@@ -162,7 +162,7 @@ func NewMirror(name string, direction Direction) *Mirror {
 		verdicts:  map[Key]unique.Handle[Verdict]{},
 		foreign:   map[Key][]*Copy{},
 		dated:     map[Key]int64{},
-		endpoints: newTurns(endpointsTurns),
+		endpoints: newTurns(),
 
 		mirroredEvents: rate.NewLimiter(mirroredPerSecond, mirroredAtOnce),
 	}
@@ -255,16 +255,19 @@ func (m *Mirror) work(ctx context.Context) bool {
 // reconcile brings one name in line, and gives its verdict. With an error, the verdict says what it waits for, and the
 // name is to be looked at again.
 func (m *Mirror) reconcile(ctx context.Context, key Key) (Verdict, error) {
-	defer func() {
-		if next, waited := m.endpoints.giveBack(key); waited {
-			m.queue.Add(next)
-		}
-	}()
+	defer func() { m.giveTurn(m.endpoints.giveBack(key)) }()
 	verdict, err := m.bring(ctx, key)
 	if (err != nil || verdict.Reason == Held) && m.drained() {
 		return m.evacuate(ctx, key, verdict, err)
 	}
 	return verdict, err
+}
+
+// giveTurn has a name looked at whose Endpoints may be written now.
+func (m *Mirror) giveTurn(key Key, given bool) {
+	if given {
+		m.queue.Add(key)
+	}
 }
 
 func (m *Mirror) drained() bool {

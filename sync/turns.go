@@ -3,65 +3,95 @@ package sync
 import (
 	"errors"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// turns bounds how many names are in one kind of work at a time. The others wait outside the workers, in the order in
-// which they asked, and each once however often it asks.
+// turns lets updates of Endpoints go one at a time, and while no slice is being written. Those who forward traffic read
+// slices only, and Endpoints are as costly to write: they are not to hold slices up, and where the target is at its limit
+// a name's are written once for all that has changed meanwhile. Names wait for their turn outside the workers, in the
+// order in which they asked.
 type turns struct {
-	mu      sync.Mutex
-	free    int
-	holding sets.Set[Key]
-	waiting []Key
+	mu sync.Mutex
+	// slices is how many of them are being written.
+	slices int
+	// holder has the turn, if taken.
+	holder  Key
+	taken   bool
+	waiting []waitingKey
 	asked   sets.Set[Key] // those waiting
 }
 
-func newTurns(count int) *turns {
-	return &turns{free: count, holding: sets.New[Key](), asked: sets.New[Key]()}
+type waitingKey struct {
+	key   Key
+	since time.Time
 }
 
-// take gives the name a turn, or has it wait for one.
+// turnPatience is how long a name waits for a moment in which no slice is written.
+const turnPatience = time.Second
+
+func newTurns() *turns {
+	return &turns{asked: sets.New[Key]()}
+}
+
+// beginSlice and endSlice enclose the write of a slice. The latter may give the turn, as does giveBack.
+func (t *turns) beginSlice() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.slices++
+}
+
+func (t *turns) endSlice() (next Key, given bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.slices--
+	return t.give()
+}
+
+// take gives the name the turn, or has it wait for it.
 func (t *turns) take(key Key) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch {
-	case t.holding.Has(key):
-	case t.free > 0:
-		t.free--
-		t.holding.Insert(key)
-	case t.asked.Has(key):
-		return false
-	default:
+	if t.taken && t.holder == key {
+		return true
+	}
+	if !t.asked.Has(key) {
 		t.asked.Insert(key)
-		t.waiting = append(t.waiting, key)
+		t.waiting = append(t.waiting, waitingKey{key, time.Now()})
+	}
+	// Another that waits before it is given the turn when the last slice is written.
+	if t.waiting[0].key != key {
 		return false
 	}
-	return true
+	_, given := t.give()
+	return given
 }
 
-// giveBack gives a name's turn back, if it has one, to the one that has waited longest, which is to be looked at again.
-func (t *turns) giveBack(key Key) (next Key, waited bool) {
+// giveBack ends the name's turn, if it has it, and gives it to the next, which is to be looked at again.
+func (t *turns) giveBack(key Key) (next Key, given bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.holding.Has(key) {
+	if !t.taken || t.holder != key {
 		return next, false
 	}
-	t.holding.Delete(key)
-	if len(t.waiting) == 0 {
-		t.free++
+	t.taken = false
+	return t.give()
+}
+
+func (t *turns) give() (next Key, given bool) {
+	if t.taken || len(t.waiting) == 0 || t.slices > 0 && time.Since(t.waiting[0].since) < turnPatience {
 		return next, false
 	}
-	next, t.waiting = t.waiting[0], t.waiting[1:]
+	next, t.waiting = t.waiting[0].key, t.waiting[1:]
 	t.asked.Delete(next)
-	t.holding.Insert(next)
+	t.holder, t.taken = next, true
 	return next, true
 }
 
-// endpointsTurns is how many updates of Endpoints a direction makes at a time. Those who forward traffic read slices,
-// and Endpoints are as costly to write: where the target is at its limit, they must not hold the slices of others up.
-// There a name's Endpoints are written once for all that has changed meanwhile.
-const endpointsTurns = 2
+// endpointsDelay is how long after its slices a name's Endpoints are written: the target's watches are to tell of the
+// slices first. What changes within it is written once.
+const endpointsDelay = 10 * time.Millisecond
 
 // errAwaitsTurn says that all was written but Endpoints, which wait for a turn.
 var errAwaitsTurn = errors.New("the Endpoints wait for their turn")

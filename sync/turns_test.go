@@ -4,55 +4,111 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/sets"
 	"pgregory.net/rapid"
 )
 
 func TestTurnsGoInTheOrderInWhichTheyWereAskedFor(t *testing.T) {
-	turns := newTurns(2)
-	for _, key := range []string{"a", "b", "a"} {
-		if !turns.take(keyOf(key)) {
-			t.Errorf("%s got none of two turns", key)
-		}
+	turns := newTurns()
+	if !turns.take(keyOf("a")) {
+		t.Error("nobody has the turn, and it is not given")
 	}
-	for _, key := range []string{"c", "d", "c"} {
+	if !turns.take(keyOf("a")) {
+		t.Error("who has the turn does not keep it")
+	}
+	for _, key := range []string{"b", "c", "b"} {
 		if turns.take(keyOf(key)) {
-			t.Errorf("%s got a turn where there was none", key)
+			t.Errorf("%s got a second turn", key)
 		}
 	}
-	for _, step := range []struct{ done, next string }{{"a", "c"}, {"c", "d"}, {"b", ""}, {"d", ""}, {"never had one", ""}} {
-		next, waited := turns.giveBack(keyOf(step.done))
-		if waited != (step.next != "") || waited && next != keyOf(step.next) {
+	for _, step := range []struct{ done, next string }{{"c", ""}, {"a", "b"}, {"b", "c"}, {"c", ""}, {"c", ""}} {
+		next, given := turns.giveBack(keyOf(step.done))
+		if given != (step.next != "") || given && next != keyOf(step.next) {
 			t.Errorf("after %s came %v", step.done, next)
 		}
 	}
 }
 
-// TestNoTurnIsLost: whoever asks, in whatever order, there are never more turns out than there are, and never a name that
-// waits while one is free.
+func TestATurnComesAfterTheLastSlice(t *testing.T) {
+	turns := newTurns()
+	turns.beginSlice()
+	turns.beginSlice()
+	if turns.take(web) {
+		t.Error("Endpoints go while slices are written")
+	}
+	if _, given := turns.endSlice(); given {
+		t.Error("Endpoints go while one more slice is written")
+	}
+	if next, given := turns.endSlice(); !given || next != web {
+		t.Error("Endpoints don't go after the last slice")
+	}
+}
+
+func TestATurnComesInTheEndWhileSlicesAreAlwaysWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns()
+		turns.beginSlice()
+		if turns.take(web) {
+			t.Error("Endpoints go while a slice is written")
+		}
+		time.Sleep(turnPatience)
+		turns.beginSlice()
+		if next, given := turns.endSlice(); !given || next != web {
+			t.Error("Endpoints have to wait for ever")
+		}
+	})
+}
+
+// TestNoTurnIsLost: whoever asks, in whatever order, there is never more than one turn out, and never a name that waits
+// while it could go.
 func TestNoTurnIsLost(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		const count = 2
-		turns := newTurns(count)
-		held, asking := sets.New[Key](), sets.New[Key]()
+		turns := newTurns()
+		holder, asking, slices := "", sets.New[string](), 0
+		give := func(next Key, given bool) {
+			if !given {
+				return
+			}
+			if holder != "" {
+				t.Fatalf("%s gets a turn while %s has it", next, holder)
+			}
+			holder = next.Name
+			asking.Delete(holder)
+		}
 		for range rapid.IntRange(1, 50).Draw(t, "steps") {
-			key := keyOf(rapid.SampledFrom([]string{"a", "b", "c", "d", "e"}).Draw(t, "name"))
-			if rapid.Bool().Draw(t, "takes") {
-				if turns.take(key) {
-					held.Insert(key)
-				} else {
+			key := rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "name")
+			switch rapid.IntRange(0, 3).Draw(t, "what") {
+			case 0:
+				mine := turns.take(keyOf(key))
+				if mine && holder == "" {
+					holder = key
+					asking.Delete(key)
+				}
+				if mine != (holder == key) {
+					t.Fatalf("%s has a turn: %t, but it is that of %q", key, mine, holder)
+				}
+				if !mine {
 					asking.Insert(key)
 				}
-			} else if next, waited := turns.giveBack(key); waited {
-				held.Delete(key)
-				held.Insert(next)
-				asking.Delete(next)
-			} else {
-				held.Delete(key)
+			case 1:
+				if holder == key {
+					holder = ""
+				}
+				give(turns.giveBack(keyOf(key)))
+			case 2:
+				turns.beginSlice()
+				slices++
+			case 3:
+				if slices > 0 {
+					slices--
+					give(turns.endSlice())
+				}
 			}
-			if held.Len() > count || asking.Len() > 0 && held.Len() < count {
-				t.Fatalf("%d hold a turn and %d wait", held.Len(), asking.Len())
+			if asking.Len() > 0 && holder == "" && slices == 0 {
+				t.Fatalf("%v wait, and nobody has the turn", asking)
 			}
 		}
 	})
@@ -65,23 +121,24 @@ func TestSlicesDoNotWaitForEndpoints(t *testing.T) {
 	b := newBench(t, before)
 	b.settle(t, web)
 	b.source.set(func() { b.source.cached[web] = sourceOf(exported(), sliceOf("web-0", ready("10.0.0.2"))) })
-	others := []Key{keyOf("other-1"), keyOf("other-2")}
-	for _, other := range others {
-		if !b.mirror.endpoints.take(other) {
-			t.Fatalf("no turn for %s", other)
-		}
+	other := keyOf("other")
+	if !b.mirror.endpoints.take(other) {
+		t.Fatal("no turn for another")
 	}
-	verdict, err := b.reconcile(t, web)
+	verdict, err := b.mirror.reconcile(t.Context(), web)
 	if !errors.Is(err, errAwaitsTurn) || verdict.State != Mirrored {
 		t.Errorf("%s, %v", verdict, err)
 	}
 	if calls := b.take(); len(calls) != 1 || !strings.HasPrefix(calls[0], "update EndpointSlice ") {
 		t.Errorf("written were %v", calls)
 	}
-	if next, waited := b.mirror.endpoints.giveBack(others[0]); !waited || next != web {
+	if verdict, err := b.mirror.reconcile(t.Context(), web); !errors.Is(err, errAwaitsTurn) || len(b.take()) > 0 {
+		t.Errorf("%s, %v", verdict, err)
+	}
+	if next, given := b.mirror.endpoints.giveBack(other); !given || next != web {
 		t.Errorf("the next turn is that of %v", next)
 	}
-	if _, err := b.reconcile(t, web); err != nil {
+	if _, err := b.mirror.reconcile(t.Context(), web); err != nil {
 		t.Error(err)
 	}
 	if calls := b.take(); len(calls) != 1 || calls[0] != "update Endpoints shop/web" {
@@ -95,8 +152,7 @@ func TestEmptiedEndpointsDoNotWait(t *testing.T) {
 	b.settle(t, web)
 	emptied := sourceOf(exported(), sliceOf("web-0", notReady("10.0.0.1")))
 	b.source.set(func() { b.source.cached[web], b.source.live[web] = emptied, emptied })
-	b.mirror.endpoints.take(keyOf("other-1"))
-	b.mirror.endpoints.take(keyOf("other-2"))
+	b.mirror.endpoints.take(keyOf("other"))
 	b.settle(t, web)
 	copies, err := b.target.Copies(web)
 	if err != nil {

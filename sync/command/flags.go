@@ -77,7 +77,7 @@ func ruleFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "allow-cidr-a", EnvVars: []string{"XCC_ALLOW_CIDR_A"}, Usage: "mirror addresses of side A only from this `CIDR` (repeatable)"},
 		&cli.StringSliceFlag{Name: "allow-cidr-b", EnvVars: []string{"XCC_ALLOW_CIDR_B"}, Usage: "mirror addresses of side B only from this `CIDR` (repeatable)"},
 		leaseNamespaceFlag(),
-		&cli.IntFlag{Name: "workers", EnvVars: []string{"XCC_WORKERS"}, Value: 16, Usage: "how many Services each direction looks at at a time"},
+		&cli.IntFlag{Name: "workers", EnvVars: []string{"XCC_WORKERS"}, Value: 8, Usage: "how many Services each direction looks at at a time"},
 	}
 }
 

@@ -38,7 +38,7 @@ const (
 	// sliceSize is how many endpoints Kubernetes puts into one slice.
 	sliceSize = 100
 	// writers is how many requests are in flight at a time, of the floor as of xcc by default.
-	writers = 16
+	writers = 8
 )
 
 // service is one of the Services: all of its objects follow from this.
