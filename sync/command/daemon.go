@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime/debug"
 	stdsync "sync"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	"k8s.io/apimachinery/pkg/util/uuid"
@@ -37,15 +38,8 @@ func syncClusters(c *cli.Context, stderr io.Writer) error {
 		return err
 	}
 	a, b, hub := daemon.a, daemon.b, daemon.hub
-	eventsA, eventsB := a.NewEvents(), b.NewEvents()
-	defer eventsA.Close()
-	defer eventsB.Close()
 	for _, mirror := range hub.Mirrors {
 		mirror.Observer = metrics.Observer(mirror.Rules.Name, mirror.To)
-		mirror.SourceEvents, mirror.TargetEvents = eventsA, eventsB
-		if mirror.Heartbeat != sync.Heartbeat(a) {
-			mirror.SourceEvents, mirror.TargetEvents = eventsB, eventsA
-		}
 	}
 	metrics.Collect(hub.Mirrors)
 	server := &report.Server{
@@ -69,6 +63,11 @@ func syncClusters(c *cli.Context, stderr io.Writer) error {
 			})
 		}
 	}
+	worked := work
+	work = func(ctx context.Context) error {
+		defer writeEvents(ctx, hub, a, b)()
+		return worked(ctx)
+	}
 	telling, stop := context.WithCancel(c.Context)
 	var group stdsync.WaitGroup
 	defer group.Wait()
@@ -77,6 +76,35 @@ func syncClusters(c *cli.Context, stderr io.Writer) error {
 		systemd.Tell(telling, func() systemd.Condition { return condition(hub, c.Bool("leader-elect"), a, b) }, daemon.log)
 	})
 	return serve(c.Context, a, b, hub.Once, work)
+}
+
+// eventPatience is how long the end of the work waits for Events in hand, and hurriedPatience where the process was told
+// to end: it must whether the clusters answer or not.
+const (
+	eventPatience   = 10 * time.Second
+	hurriedPatience = time.Second
+)
+
+// writeEvents lets the directions write Events, until closed is called. That has to be while the clusters are still
+// connected: it waits for Events in hand.
+func writeEvents(ctx context.Context, hub *sync.Hub, a, b *clusters.Cluster) (closed func()) {
+	eventsA, eventsB := a.NewEvents(), b.NewEvents()
+	for _, mirror := range hub.Mirrors {
+		mirror.SourceEvents, mirror.TargetEvents = eventsA, eventsB
+		if mirror.Heartbeat != sync.Heartbeat(a) {
+			mirror.SourceEvents, mirror.TargetEvents = eventsB, eventsA
+		}
+	}
+	return func() {
+		patience := eventPatience
+		if ctx.Err() != nil {
+			patience = hurriedPatience
+		}
+		var group stdsync.WaitGroup
+		group.Go(func() { eventsA.Close(patience) })
+		group.Go(func() { eventsB.Close(patience) })
+		group.Wait()
+	}
 }
 
 // condition is what systemd is told. To stand by is all that a daemon without the Lease is to do, so it is ready then.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -230,6 +231,21 @@ func TestEvents(t *testing.T) {
 	})
 }
 
+func TestEventsOfARunOnceAreWrittenWhenItEnds(t *testing.T) {
+	ways := newWays(t)
+	for _, w := range ways {
+		w.create(t, exported("cart"))
+		settled(t, w.from, w.namespace, "cart", w.run(t, "cart", 0, 1))
+	}
+	code, log := runXCC(t, nil, syncArguments(t, eastAccess, westAccess, only(ways, "--once")...)...)
+	if code != 0 {
+		t.Fatalf("xcc exited with %d:\n%s", code, log)
+	}
+	for _, w := range ways {
+		mustBe(t, errors.Join(w.event(t.Context(), w.from, "cart", "Mirrored"), w.event(t.Context(), w.into, "cart", "Mirrored")))
+	}
+}
+
 func TestNoEventsWithoutTheRight(t *testing.T) {
 	files, err := grantedManifests()
 	mustBe(t, err)
@@ -278,15 +294,20 @@ func TestNoEventsWithoutTheRight(t *testing.T) {
 func (w *way) hasEvent(t *testing.T, c *cluster.Cluster, name, reason string) {
 	t.Helper()
 	mustBe(t, cluster.Eventually(t.Context(), fmt.Sprintf("%s/%s in %s has the Event %s", w.namespace, name, c.Name, reason), func(ctx context.Context) error {
-		events, err := c.Clientset().CoreV1().Events(w.namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=" + name})
-		if err != nil {
-			return err
-		}
-		for _, event := range events.Items {
-			if event.Reason == reason && event.InvolvedObject.Kind == "Service" && event.Source.Component == "xcc" {
-				return nil
-			}
-		}
-		return fmt.Errorf("it has %d others", len(events.Items))
+		return w.event(ctx, c, name, reason)
 	}))
+}
+
+// event fails unless a Service has an Event with that reason.
+func (w *way) event(ctx context.Context, c *cluster.Cluster, name, reason string) error {
+	events, err := c.Clientset().CoreV1().Events(w.namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=" + name})
+	if err != nil {
+		return err
+	}
+	for _, event := range events.Items {
+		if event.Reason == reason && event.InvolvedObject.Kind == "Service" && event.Source.Component == "xcc" {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s/%s in %s has %d others than %s", w.namespace, name, c.Name, len(events.Items), reason)
 }
