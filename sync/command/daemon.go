@@ -75,6 +75,11 @@ func syncClusters(c *cli.Context, stderr io.Writer) error {
 	group.Go(func() {
 		systemd.Tell(telling, func() systemd.Condition { return condition(hub, c.Bool("leader-elect"), a, b) }, daemon.log)
 	})
+	if hub.Once {
+		// The log is what is looked at, also on a terminal.
+		interval := progress{plainInterval, plainInterval, func(text string) { daemon.log.Info(text) }, func() {}}
+		defer interval.of(hub.Summary)()
+	}
 	return serve(c.Context, a, b, hub.Once, work)
 }
 

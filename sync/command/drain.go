@@ -59,7 +59,13 @@ func drainSide(c *cli.Context, stderr io.Writer, drained bool) error {
 			return nil
 		}
 		order := sync.Order{Source: source, Target: pointers, Writer: pointers, Log: log}
-		if err := obeyed(ctx, order); err != nil {
+		done := progressOn(stderr).of(func() string {
+			left, _ := order.Left()
+			return fmt.Sprintf("Services that still have addresses: %d", left)
+		})
+		err = obeyed(ctx, order)
+		done()
+		if err != nil {
 			return err
 		}
 		tell(fmt.Sprintf("%s is drained: its Services stay, and none of its addresses is left; undo it with xcc undrain %s", name, side))

@@ -65,7 +65,12 @@ func unlinkClusters(c *cli.Context, stderr io.Writer) error {
 		}
 		for _, side := range sides {
 			tell := teller(c, side.admin.Name())
+			done := progressOn(stderr).of(func() string {
+				origins, _ := sync.OriginsOf(side.order.Target)
+				return fmt.Sprintf("%s: pointers of %s to withdraw: %d", side.admin.Name(), side.other, origins.Of(side.order.Source))
+			})
 			withdrawn, err := side.order.Withdraw(ctx)
+			done()
 			tell(fmt.Sprintf("pointers of %s withdrawn: %d", side.other, withdrawn))
 			if err != nil {
 				return fmt.Errorf("cluster %s: %w", side.admin.Name(), err)
