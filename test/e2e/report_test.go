@@ -19,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"xcc/test/cluster"
+	"xcc/test/daemon"
 )
 
 // varying are the parts of an output that are other each time: UIDs and what is made of them, ages, and pod addresses.
@@ -143,6 +144,32 @@ func TestReadingCommands(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestStatusWatch(t *testing.T) {
+	ways := newWays(t)
+	w := ways[0]
+	w.create(t, exported("cart"))
+	settled(t, w.from, w.namespace, "cart", w.run(t, "cart", 0, 2))
+	watch, err := daemon.Start(context.Background(), daemon.Options{Binary: binary, Arguments: append([]string{
+		"status", "--watch", "--kubeconfig", writeKubeconfig(t, eastAccess, westAccess), "--context-a", east.Name, "--context-b", west.Name,
+	}, only(ways)...)})
+	mustBe(t, err)
+	endWith(t, watch)
+	says := func(summary string) {
+		t.Helper()
+		mustBe(t, cluster.Eventually(t.Context(), "the status is "+summary, func(context.Context) error {
+			if last := lastLines(watch.Log(), 1); last != summary {
+				return fmt.Errorf("it is %s", last)
+			}
+			return nil
+		}))
+	}
+	says("1 Service: 1 pending (1 NotWritten)")
+	w.xcc = startDaemon(t, only(ways)...)
+	says("1 Service: 1 mirrored")
+	w.delete(t, "cart")
+	says("No Service is exported by either cluster.")
 }
 
 // freeAddress is one that nobody listens on.
