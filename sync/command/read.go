@@ -140,7 +140,7 @@ func diff(c *cli.Context, stdout, stderr io.Writer) error {
 	err := fmt.Errorf("diff takes no argument, only flags: %q", c.Args().First())
 	if !c.Args().Present() {
 		err = read(c, stderr, false, func(ctx context.Context, hub *sync.Hub) (err error) {
-			differs, err = report.Diff(ctx, hub, stdout)
+			differs, err = report.Diff(ctx, hub, stdout, func(text string) { fmt.Fprintln(stderr, text) })
 			return err
 		})
 	}
