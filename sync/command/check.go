@@ -117,7 +117,7 @@ func plan(c *cli.Context, progress progress, factsA, factsB *clusters.Facts) err
 	}
 	ctx, cancel := context.WithTimeoutCause(c.Context, planTime, fmt.Errorf("not done within %s", planTime))
 	defer cancel()
-	err = serve(ctx, a, b, true, func(ctx context.Context) error {
+	err = serve(ctx, true, func(ctx context.Context) error {
 		done := progress.of(hub.Summary)
 		err := hub.Run(ctx)
 		done()
@@ -142,7 +142,7 @@ func plan(c *cli.Context, progress progress, factsA, factsB *clusters.Facts) err
 			}
 		}
 		return nil
-	})
+	}, a, b)
 	if err != nil {
 		factsA.Exports.Problem, factsB.Exports.Problem = err, err
 	}

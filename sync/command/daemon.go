@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -80,7 +81,11 @@ func syncClusters(c *cli.Context, stderr io.Writer) error {
 		interval := progress{plainInterval, plainInterval, func(text string) { daemon.log.Info(text) }, func() {}}
 		defer interval.of(hub.Summary)()
 	}
-	return serve(c.Context, a, b, hub.Once, work)
+	err = serve(c.Context, hub.Once, work, a, b)
+	if errors.Is(err, errInterrupted) && !hub.Once {
+		return nil
+	}
+	return err
 }
 
 // eventPatience is how long the end of the work waits for Events in hand, and hurriedPatience where the process was told

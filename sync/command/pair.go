@@ -46,12 +46,12 @@ func pointersOf(cluster *clusters.Cluster) *clusters.Target[*sync.Copy] {
 
 // serve runs work when both clusters are connected and known, and the pointers read.
 func (p *pair) serve(ctx context.Context, work func(context.Context) error) error {
-	return serve(ctx, p.a, p.b, true, func(ctx context.Context) error {
+	return serve(ctx, true, func(ctx context.Context) error {
 		if err := errors.Join(p.intoA.WaitSynced(ctx), p.intoB.WaitSynced(ctx)); err != nil {
 			return err
 		}
 		return work(ctx)
-	})
+	}, p.a, p.b)
 }
 
 // order is an order about the pointers of a source.
