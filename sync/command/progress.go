@@ -5,6 +5,8 @@ import (
 	"io"
 	stdsync "sync"
 	"time"
+
+	"github.com/sirupsen/logrus"
 )
 
 // progress tells how far long work is.
@@ -26,6 +28,11 @@ func progressOn(stderr io.Writer) progress {
 	}
 	const start = "\r\x1b[K"
 	return progress{time.Second, time.Second / 2, func(text string) { fmt.Fprint(stderr, start+text) }, func() { fmt.Fprint(stderr, start) }}
+}
+
+// progressIn tells in a log, which is what its readers look at, also on a terminal.
+func progressIn(log logrus.FieldLogger) progress {
+	return progress{plainInterval, plainInterval, func(text string) { log.Info(text) }, func() {}}
 }
 
 // of tells what says gives, until done is called.
