@@ -76,6 +76,7 @@ func TestBadInput(t *testing.T) {
 		{"a direction of link that is none", []string{"link", "--print", "--direction", "up"}, []string{"--direction"}},
 		{"a side that is none", []string{"link", "--print", "--side", "C"}, []string{"--side", "A", "B"}},
 		{"link without contexts", []string{"link", "--kubeconfig", good}, []string{"--context-a"}},
+		{"unlink of a side that is none", append([]string{"unlink", "--yes", "--only", "C"}, sides[1:]...), []string{"--only", "A", "B"}},
 		{"unlink with nobody to ask", append([]string{"unlink"}, sides[1:]...), []string{"--yes"}},
 		{"a format of check that is none", append([]string{"check", "-o", "xml"}, sides[1:]...), []string{"--output", "xml", "yaml"}},
 		{"drain of nothing", append([]string{"drain"}, sides[1:]...), []string{"A or B"}},
