@@ -132,7 +132,7 @@ func (s *site) setUp(ctx context.Context) (err error) {
 	if s.storage, err = openStorage(s.Cluster); err != nil {
 		return err
 	}
-	if s.access, err = daemon.Grant(ctx, s.Cluster); err != nil {
+	if s.access, err = daemon.Grant(ctx, s.Cluster, daemon.All, nil); err != nil {
 		return err
 	}
 	names := []string{largeNamespace, unexportedNamespace}

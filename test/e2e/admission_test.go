@@ -25,9 +25,8 @@ func TestAdmission(t *testing.T) {
 	p := newAdmissionPair(t)
 	t.Run("without the policies", p.missing)
 	for _, c := range []*cluster.Cluster{p.north, p.south} {
-		for _, file := range []string{"admission-identity.yaml", "admission-marks.yaml"} {
-			mustBe(t, daemon.Apply(t.Context(), c.Clientset(), file))
-		}
+		_, err := daemon.Grant(t.Context(), c, least, nil)
+		mustBe(t, err)
 	}
 	p.waitForPolicies(t)
 	t.Run("the types in the policies are right", p.typesAreRight)
@@ -37,7 +36,7 @@ func TestAdmission(t *testing.T) {
 	t.Run("what xcc does", p.admitsTheDaemon)
 }
 
-// newAdmissionPair starts two clusters that have only the RBAC manifests.
+// newAdmissionPair starts two clusters without the policies.
 func newAdmissionPair(t *testing.T) *admissionPair {
 	t.Helper()
 	ctx := t.Context()
@@ -54,7 +53,7 @@ func newAdmissionPair(t *testing.T) *admissionPair {
 	})
 	p := &admissionPair{north: north, south: south, access: map[*cluster.Cluster]cluster.Access{}}
 	for _, c := range []*cluster.Cluster{north, south} {
-		p.access[c], err = daemon.Grant(ctx, c, "namespace.yaml", "rbac-source.yaml", "rbac-target.yaml", "rbac-daemon.yaml")
+		p.access[c], err = daemon.Grant(ctx, c, least, isPolicy)
 		mustBe(t, err)
 		for _, namespace := range []string{"shop", "from-north", "from-south"} {
 			mustBe(t, c.CreateNamespace(ctx, namespace, nil))
@@ -62,6 +61,8 @@ func newAdmissionPair(t *testing.T) *admissionPair {
 	}
 	return p
 }
+
+func isPolicy(kind, _ string) bool { return strings.HasPrefix(kind, "ValidatingAdmissionPolicy") }
 
 // way is one direction, in one of the namespaces that both clusters have.
 func (p *admissionPair) way(t *testing.T, namespace string, from, into *cluster.Cluster) *way {
