@@ -2,13 +2,16 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"xcc/sync/command"
 )
@@ -76,6 +79,7 @@ func TestBadInput(t *testing.T) {
 		{"a direction of link that is none", []string{"link", "--print", "--direction", "up"}, []string{"--direction"}},
 		{"a side that is none", []string{"link", "--print", "--side", "C"}, []string{"--side", "A", "B"}},
 		{"link without contexts", []string{"link", "--kubeconfig", good}, []string{"--context-a"}},
+		{"unlink of a side that is none", append([]string{"unlink", "--yes", "--only", "C"}, sides[1:]...), []string{"--only", "A", "B"}},
 		{"unlink with nobody to ask", append([]string{"unlink"}, sides[1:]...), []string{"--yes"}},
 		{"a format of check that is none", append([]string{"check", "-o", "xml"}, sides[1:]...), []string{"--output", "xml", "yaml"}},
 		{"drain of nothing", append([]string{"drain"}, sides[1:]...), []string{"A or B"}},
@@ -153,12 +157,34 @@ func TestManualAndFish(t *testing.T) {
 	}
 }
 
-// TestBashCompletion asks a bash, in which the program of this test is xcc.
-func TestBashCompletion(t *testing.T) {
-	bash, err := exec.LookPath("bash")
-	if err != nil {
-		t.Skip("bash is missing")
-	}
+// shells complete a line each in its own way. The script prints what the shell offers for what is TYPED.
+var shells = map[string]struct {
+	withoutRC, script string
+	// split cuts what the script prints into words.
+	split func(string) []string
+}{
+	"bash": {"--norc", `source <(xcc completion bash)
+		eval "COMP_WORDS=($TYPED)"; COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _xcc; printf '%s\n' "${COMPREPLY[@]}"`, strings.Fields},
+	// zsh completes at a terminal only.
+	"zsh": {"-f", `zmodload zsh/zpty; zpty shell 'zsh -f -i'
+		zpty -w shell 'PS1=; autoload -Uz compinit && compinit -D -u; source <(xcc completion zsh); LISTMAX=10000
+			setopt no_list_ambiguous; stty rows 100 cols 150; mark() { print -r -- "THE""END" }; zle -N mark; bindkey "^X" mark; print READ""Y'
+		zpty -r shell shown '*READY*'; zpty -w -n shell ${TYPED%"''"}$'\t\x18'; zpty -r shell shown '*THEEND*'; print -r -- "$shown"`,
+		func(shown string) []string {
+			return strings.Fields(regexp.MustCompile(`THEEND|\x1b\[[0-9;?]*[A-Za-z]`).ReplaceAllString(shown, " "))
+		}},
+	"fish": {"--no-config", `xcc completion fish | source; complete -C (string replace "''" "" -- $TYPED)`, func(lines string) []string {
+		var words []string
+		for _, line := range strings.Split(lines, "\n") {
+			word, _, _ := strings.Cut(line, "\t")
+			words = append(words, word)
+		}
+		return words
+	}},
+}
+
+// TestCompletion runs the scripts in the shells that they are for. The program that they ask is that of this test.
+func TestCompletion(t *testing.T) {
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -176,30 +202,38 @@ func TestBashCompletion(t *testing.T) {
 		{"shells", "xcc completion ''", []string{"bash", "zsh", "fish"}, []string{"sync"}},
 		{"flags of a command", "xcc sync --conte", []string{"--context-a", "--context-b"}, []string{"--kubeconfig"}},
 		{"flags of the default command", "xcc --conte", []string{"--context-a", "--context-b"}, []string{"--kubeconfig"}},
-		{"flags after others", "xcc sync --once --dry", []string{"--dry-run"}, []string{"--once"}},
-		{"nothing after the end of flags", "xcc sync -- ''", nil, []string{"sync", "--once"}},
+		{"flags after others", "xcc sync --once --dry", []string{"--dry-run"}, []string{"--kubeconfig"}},
+		{"nothing after the end of flags", "xcc sync -- ''", nil, []string{"check", "--once"}},
 	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			command := exec.CommandContext(t.Context(), bash, "--norc", "-c", `source <(xcc completion bash)
-				COMP_WORDS=(`+test.typed+`); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _xcc; printf '%s\n' "${COMPREPLY[@]}"`)
-			command.Env = []string{"PATH=" + directory + ":" + os.Getenv("PATH")}
-			found, err := command.CombinedOutput()
-			if err != nil {
-				t.Fatalf("%v: %s", err, found)
-			}
-			words := strings.Fields(string(found))
-			for _, word := range test.has {
-				if !slices.Contains(words, word) {
-					t.Errorf("%s is not in %q", word, words)
+	for name, shell := range shells {
+		path, err := exec.LookPath(name)
+		for _, test := range tests {
+			t.Run(name+" completes "+test.name, func(t *testing.T) {
+				if err != nil {
+					t.Skip(name + " is missing")
 				}
-			}
-			for _, word := range test.hasNot {
-				if slices.Contains(words, word) {
-					t.Errorf("%s is in %q", word, words)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				command := exec.CommandContext(ctx, path, shell.withoutRC, "-c", shell.script)
+				command.Dir = t.TempDir()
+				command.Env = []string{"PATH=" + directory + ":" + os.Getenv("PATH"), "HOME=" + command.Dir, "TERM=xterm", "TYPED=" + test.typed}
+				found, err := command.CombinedOutput()
+				if err != nil {
+					t.Fatalf("%v: %s", err, found)
 				}
-			}
-		})
+				words := shell.split(string(found))
+				for _, word := range test.has {
+					if !slices.Contains(words, word) {
+						t.Errorf("%s is not in %q", word, words)
+					}
+				}
+				for _, word := range test.hasNot {
+					if slices.Contains(words, word) {
+						t.Errorf("%s is in %q", word, words)
+					}
+				}
+			})
+		}
 	}
 }
 

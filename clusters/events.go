@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -19,28 +20,44 @@ import (
 type Events struct {
 	record.EventRecorder
 	broadcaster record.EventBroadcaster
+	sink        *eventSink
 }
 
 // NewEvents begins to take Events, until Close.
 func (c *Cluster) NewEvents() *Events {
-	broadcaster := record.NewBroadcaster()
-	broadcaster.StartRecordingToSink(&eventSink{cluster: c})
+	broadcaster, sink := record.NewBroadcaster(), &eventSink{cluster: c, flushed: make(chan struct{})}
+	broadcaster.StartRecordingToSink(sink)
 	return &Events{
 		EventRecorder: broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: fieldManager}),
 		broadcaster:   broadcaster,
+		sink:          sink,
 	}
 }
 
-// Close takes no more Events.
-func (e *Events) Close() {
+// Close is called once. It takes no more Events, and waits that long at the most until those that it took are written. The
+// broadcaster's own end drops what it has not written yet, so a last Event goes through it, which is not written and marks
+// the end: it keeps their order.
+func (e *Events) Close(patience time.Duration) {
+	e.Event(&corev1.ObjectReference{Name: lastEvent}, corev1.EventTypeNormal, lastEvent, "")
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-e.sink.flushed:
+	case <-timer.C:
+	}
 	e.broadcaster.Shutdown()
 }
+
+// lastEvent is the reason of an Event that is not to be written.
+const lastEvent = "xcc-last-event"
 
 // eventSink writes Events through whatever session the cluster has.
 type eventSink struct {
 	cluster *Cluster
 	// forbidden is the session whose token may not write Events.
 	forbidden atomic.Pointer[session]
+	// flushed is closed when the last Event has come.
+	flushed chan struct{}
 }
 
 // write makes a request, unless the session's token is known not to be allowed to. What fails is lost: an Event is not
@@ -74,6 +91,10 @@ func (s *eventSink) write(event *corev1.Event, do func(context.Context, kubernet
 
 // Create implements [record.EventSink].
 func (s *eventSink) Create(event *corev1.Event) (*corev1.Event, error) {
+	if event.Reason == lastEvent {
+		close(s.flushed)
+		return event, nil
+	}
 	return s.write(event, func(ctx context.Context, client kubernetes.Interface) (*corev1.Event, error) {
 		return client.CoreV1().Events(event.Namespace).Create(ctx, event, metav1.CreateOptions{FieldManager: fieldManager})
 	})

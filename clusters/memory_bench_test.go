@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
+
+	"xcc/clusters/memory"
 )
 
 // BenchmarkSource is what a source's objects hold in memory: Services of ten pods each.
@@ -20,35 +22,11 @@ func BenchmarkSource(b *testing.B) {
 	notify := Notify{Service: func(types.NamespacedName) {}, Synced: func() {}}
 	source := c.Source(labels.Everything(), Metadata{Annotations: []string{"fair.com/origin-cluster"}}, notify)
 	NewOverlap(source, c.Source(labels.Everything(), Metadata{}, notify), func() {})
-	before := liveHeap()
-	b.ReportAllocs()
-	n := 0
-	for ; b.Loop(); n++ {
-		source.services.Add(decoded(b, serviceOfPods(n), &corev1.Service{}))
-		source.slices.Add(decoded(b, sliceOfPods(n, 10), &discoveryv1.EndpointSlice{}))
-	}
-	b.ReportMetric((liveHeap()-before)/float64(n), "B/Service")
+	memory.Held(b, "B/Service", func(n int) {
+		source.services.Add(memory.Decoded(b, serviceOfPods(n), &corev1.Service{}))
+		source.slices.Add(memory.Decoded(b, sliceOfPods(n, 10), &discoveryv1.EndpointSlice{}))
+	})
 	runtime.KeepAlive(source)
-}
-
-func liveHeap() float64 {
-	runtime.GC()
-	runtime.GC()
-	var stats runtime.MemStats
-	runtime.ReadMemStats(&stats)
-	return float64(stats.HeapAlloc)
-}
-
-// decoded gives an object as a watch does: what it refers to is its own.
-func decoded[T message](b *testing.B, object, empty T) T {
-	data, err := object.Marshal()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := empty.Unmarshal(data); err != nil {
-		b.Fatal(err)
-	}
-	return empty
 }
 
 func metaOfPods(n int, name string) metav1.ObjectMeta {

@@ -21,15 +21,15 @@ func (a *Admin) Disarm(ctx context.Context, tell func(string)) error {
 	return a.removeGranted(ctx, []string{"ClusterRoleBinding", "RoleBinding", "Secret"}, tell)
 }
 
-// Revoke takes what is left of the identity, what the daemon has kept about the other cluster, and the namespaces that
-// were made for both and hold nothing else.
-func (a *Admin) Revoke(ctx context.Context, other types.UID, leaseNamespace string, tell func(string)) error {
+// Revoke takes what is left of the identity, what the daemon has kept about other clusters, and the namespaces that were
+// made for both and hold nothing else.
+func (a *Admin) Revoke(ctx context.Context, others []types.UID, leaseNamespace string, tell func(string)) error {
 	rest := slices.DeleteFunc(slices.Clone(grantedKinds), func(kind string) bool { return kind == "Namespace" })
 	slices.Reverse(rest)
 	if err := a.removeGranted(ctx, rest, tell); err != nil {
 		return err
 	}
-	if err := a.forget(ctx, other, leaseNamespace, tell); err != nil {
+	if err := a.forget(ctx, others, leaseNamespace, tell); err != nil {
 		return err
 	}
 	namespaces, err := a.granted(ctx, []string{"Namespace"})
@@ -58,10 +58,13 @@ func (a *Admin) removeGranted(ctx context.Context, kinds []string, tell func(str
 }
 
 // forget deletes what a daemon keeps: the brake's count, the drains and the Lease.
-func (a *Admin) forget(ctx context.Context, other types.UID, namespace string, tell func(string)) error {
-	for _, kept := range []struct{ apiVersion, kind, name string }{
-		{"v1", "ConfigMap", brakeName(other)}, {"v1", "ConfigMap", drainName}, {"coordination.k8s.io/v1", "Lease", leaseName},
-	} {
+func (a *Admin) forget(ctx context.Context, others []types.UID, namespace string, tell func(string)) error {
+	type kept struct{ apiVersion, kind, name string }
+	all := []kept{{"v1", "ConfigMap", drainName}, {"coordination.k8s.io/v1", "Lease", leaseName}}
+	for _, other := range others {
+		all = append(all, kept{"v1", "ConfigMap", brakeName(other)})
+	}
+	for _, kept := range all {
 		object := &unstructured.Unstructured{Object: map[string]any{"apiVersion": kept.apiVersion, "kind": kept.kind}}
 		object.SetNamespace(namespace)
 		found, err := a.of(object).Get(ctx, kept.name, metav1.GetOptions{})

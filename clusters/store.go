@@ -43,6 +43,15 @@ type store[T identified] struct {
 	deleted sets.Set[types.UID]
 	// told is the resourceVersion up to which the watch has told everything.
 	told string
+	// writing has, of each object that a write of our own is under way of, what the watch has told meanwhile.
+	writing map[types.NamespacedName][]storeChange
+}
+
+// storeChange is a version of an object that the watch told of, and the Services that the object belonged to before and
+// belongs to since.
+type storeChange struct {
+	version       string
+	before, after types.NamespacedName
 }
 
 var (
@@ -52,7 +61,7 @@ var (
 
 // newStore makes an empty store. Without serviceOf, an object belongs to the Service of its own name.
 func newStore[T identified](keep func(any) T, serviceOf func(T) types.NamespacedName) *store[T] {
-	s := &store[T]{keep: keep, serviceOf: serviceOf, objects: map[types.NamespacedName]T{}, deleted: sets.New[types.UID]()}
+	s := &store[T]{keep: keep, serviceOf: serviceOf, objects: map[types.NamespacedName]T{}, deleted: sets.New[types.UID](), writing: map[types.NamespacedName][]storeChange{}}
 	if serviceOf == nil {
 		s.serviceOf = func(object T) types.NamespacedName { return nameOf(object) }
 	} else {
@@ -130,10 +139,39 @@ func (s *store[T]) Add(object any) error {
 	kept := s.keep(object)
 	s.mu.Lock()
 	s.told = version.GetResourceVersion()
-	before, after := s.put(kept)
+	change := storeChange{version: version.GetResourceVersion()}
+	change.before, change.after = s.put(kept)
+	name := nameOf(version)
+	told, isWritten := s.writing[name]
+	if isWritten {
+		s.writing[name] = append(told, change)
+	}
 	s.mu.Unlock()
-	s.tell(before, after)
+	if !isWritten {
+		s.tell(change)
+	}
 	return nil
+}
+
+// beginWrite keeps what the watch tells of an object from the others until endWrite: as a rule it is our own write, of
+// which the watch often tells before its answer has come.
+func (s *store[T]) beginWrite(name types.NamespacedName) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.writing[name] = nil
+}
+
+// endWrite tells of all that was kept back but the version that the write made; none is known of a write that failed.
+func (s *store[T]) endWrite(name types.NamespacedName, version string) {
+	s.mu.Lock()
+	changes := s.writing[name]
+	delete(s.writing, name)
+	s.mu.Unlock()
+	for _, change := range changes {
+		if change.version != version {
+			s.tell(change)
+		}
+	}
 }
 
 // knows reports whether the version that the watch tells of is in the store: most are answers to writes of our own.
@@ -299,13 +337,13 @@ func (s *store[T]) remove(name types.NamespacedName) {
 	s.byService[key] = rest
 }
 
-func (s *store[T]) tell(before, after types.NamespacedName) {
+func (s *store[T]) tell(change storeChange) {
 	none := types.NamespacedName{}
-	if before != none && before != after {
-		s.changed(before)
+	if change.before != none && change.before != change.after {
+		s.changed(change.before)
 	}
-	if after != none {
-		s.changed(after)
+	if change.after != none {
+		s.changed(change.after)
 	}
 }
 

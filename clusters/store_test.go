@@ -48,6 +48,10 @@ func TestStore(t *testing.T) {
 		return func(s *told) { s.observe(Metadata{}.packSlice(object)) }
 	}
 	drop := func(s *told) { s.forget(types.NamespacedName{Namespace: "shop", Name: "web-1"}, "u1") }
+	begin := func(s *told) { s.beginWrite(types.NamespacedName{Namespace: "shop", Name: "web-1"}) }
+	end := func(version string) func(*told) {
+		return func(s *told) { s.endWrite(types.NamespacedName{Namespace: "shop", Name: "web-1"}, version) }
+	}
 	tests := []struct {
 		name string
 		do   []func(*told)
@@ -62,6 +66,10 @@ func TestStore(t *testing.T) {
 		{"the same event is ignored", []func(*told){add(slice("web", "u1", "6")), add(slice("web", "u1", "6"))}, "web/u1/6", []string{"web"}},
 		{"a write of our own is seen at once and not told", []func(*told){write(slice("web", "u1", "5"))}, "web/u1/5", nil},
 		{"its event, which comes later, is not news", []func(*told){write(slice("web", "u1", "5")), add(slice("web", "u1", "5"))}, "web/u1/5", nil},
+		{"its event, which comes before its answer, is not news either", []func(*told){begin, add(slice("web", "u1", "5")), write(slice("web", "u1", "5")), end("5")}, "web/u1/5", nil},
+		{"somebody else's write meanwhile is", []func(*told){begin, add(slice("web", "u1", "5")), add(slice("web", "u1", "6")), write(slice("web", "u1", "5")), end("5")}, "web/u1/6", []string{"web"}},
+		{"all is where the write failed", []func(*told){begin, add(slice("web", "u1", "5")), end("")}, "web/u1/5", []string{"web"}},
+		{"what comes after a write is told again", []func(*told){begin, write(slice("web", "u1", "5")), end("5"), add(slice("web", "u1", "6"))}, "web/u1/6", []string{"web"}},
 		{"an event from before it is ignored", []func(*told){write(slice("web", "u1", "5")), add(slice("web", "u1", "4"))}, "web/u1/5", nil},
 		{"a deletion is told", []func(*told){add(slice("web", "u1", "5")), remove(slice("web", "u1", "6"))}, "", []string{"web", "web"}},
 		{"a deletion that was only found is told", []func(*told){add(slice("web", "u1", "5")), remove(cache.DeletedFinalStateUnknown{Obj: slice("web", "u1", "5")})}, "", []string{"web", "web"}},

@@ -22,20 +22,27 @@ const fieldManager = "xcc"
 // Each write and read below goes to the cluster whose identity was proven, or nowhere. An answer is at once in the view.
 
 // Create writes an object that is not there yet.
-func (t *Target[K]) Create(ctx context.Context, object Object) (kept K, err error) {
-	err = t.cluster.request(ctx, func(ctx context.Context, client kubernetes.Interface) error {
-		created, err := create(ctx, client, object)
-		kept = t.observe(created, err)
-		return err
-	})
-	return kept, err
+func (t *Target[K]) Create(ctx context.Context, object Object) (K, error) {
+	return t.write(ctx, object, create)
 }
 
 // Update writes an object over the one that has its UID and resourceVersion.
-func (t *Target[K]) Update(ctx context.Context, object Object) (kept K, err error) {
+func (t *Target[K]) Update(ctx context.Context, object Object) (K, error) {
+	return t.write(ctx, object, update)
+}
+
+func (t *Target[K]) write(ctx context.Context, object Object, write func(context.Context, kubernetes.Interface, Object) (Object, error)) (kept K, err error) {
+	version := ""
+	if store := t.storeOf(object); store != nil {
+		store.beginWrite(nameOf(object))
+		defer func() { store.endWrite(nameOf(object), version) }()
+	}
 	err = t.cluster.request(ctx, func(ctx context.Context, client kubernetes.Interface) error {
-		updated, err := update(ctx, client, object)
-		kept = t.observe(updated, err)
+		written, err := write(ctx, client, object)
+		if err == nil {
+			version = written.GetResourceVersion()
+		}
+		kept = t.observe(written, err)
 		return err
 	})
 	return kept, err

@@ -121,13 +121,11 @@ func (b *Brake) reserve(ctx context.Context, pointers int) error {
 	if err := b.read(ctx); err != nil || b.state.tripped {
 		return err
 	}
-	next := b.state
-	if next.withdrawn == 0 || time.Since(b.since) > brakeWindow {
-		next = brakeState{}
+	next := b.window(pointers)
+	if next.withdrawn == 0 {
 		b.counted = nil
 	}
-	next.pointers = max(next.pointers, pointers)
-	allowance := max(brakeFloor, next.pointers*b.Percent/100)
+	allowance := b.allowance(next)
 	part := min(allowance-next.withdrawn, max(1, allowance/brakeParts))
 	if part > 0 {
 		next.withdrawn += part
@@ -144,6 +142,21 @@ func (b *Brake) reserve(ctx context.Context, pointers int) error {
 	}
 	b.reserved = part
 	return nil
+}
+
+// window is the one that goes on, or another where that is over.
+func (b *Brake) window(pointers int) brakeState {
+	window := b.state
+	if window.withdrawn == 0 || time.Since(b.since) > brakeWindow {
+		window = brakeState{}
+	}
+	window.pointers = max(window.pointers, pointers)
+	return window
+}
+
+// allowance is how many pointers may be withdrawn in a window.
+func (b *Brake) allowance(window brakeState) int {
+	return max(brakeFloor, window.pointers*b.Percent/100)
 }
 
 // read takes what the ledger holds. What somebody else wrote since begins a new wait for the window's end.

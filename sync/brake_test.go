@@ -56,6 +56,26 @@ func TestBrakeAllowance(t *testing.T) {
 	}
 }
 
+// TestForeseenIsWhatIsAdmitted: whatever was withdrawn before, the brake lets so many go as it was foreseen to, and foreseeing
+// takes nothing.
+func TestForeseenIsWhatIsAdmitted(t *testing.T) {
+	for _, pointers := range []int{0, 5, 12, 77, 300} {
+		for _, before := range []int{0, 4, 10, 40, 200} {
+			t.Run(fmt.Sprintf("%d of %d are gone", before, pointers), func(t *testing.T) {
+				ledger := &fakeLedger{}
+				admitted(t, newBrake(ledger, 50), 0, before, pointers)
+				want, err := newBrake(ledger, 50).foresee(t.Context(), pointers)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := admitted(t, newBrake(ledger, 50), before, 400, pointers); got != want {
+					t.Errorf("%d were admitted, and %d foreseen", got, want)
+				}
+			})
+		}
+	}
+}
+
 func TestRestartGetsNoOtherAllowance(t *testing.T) {
 	ledger := &fakeLedger{}
 	total := 0

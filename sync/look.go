@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/workqueue"
 )
 
 // Look is what one look at a name found, and what the direction makes of it.
@@ -63,23 +63,13 @@ func (m *Mirror) Inspect(ctx context.Context, keys []Key, workers int) ([]Look, 
 	if err != nil {
 		m.Log.WithError(err).Debug("can't read the delete brake")
 	}
-	next := make(chan int)
-	var group sync.WaitGroup
-	for range workers {
-		group.Go(func() {
-			for i := range next {
-				looks[i], errs[i] = m.inspect(ctx, keys[i])
-				if holds && looks[i].Plan.Withdraws {
-					looks[i].Plan = Plan{Verdict: heldVerdict()}
-				}
-			}
-		})
-	}
-	for i := range keys {
-		next <- i
-	}
-	close(next)
-	group.Wait()
+	// When ctx ends, each name that is left is to have an error.
+	workqueue.ParallelizeUntil(context.WithoutCancel(ctx), workers, len(keys), func(i int) {
+		looks[i], errs[i] = m.inspect(ctx, keys[i])
+		if holds && looks[i].Plan.Withdraws {
+			looks[i].Plan = Plan{Verdict: heldVerdict()}
+		}
+	})
 	return looks, slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 }
 

@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -51,23 +52,26 @@ func (m *Mirror) tellDone(look Look) {
 // tellLag tells how long a change took to get here, once for each. What was changed before the daemon came is not told:
 // nobody was there to carry it.
 func (m *Mirror) tellLag(look Look) {
+	if changed, news := m.date(look); news {
+		m.Observer.Propagated(time.Since(changed))
+	}
+}
+
+// date notes when the source last changed a name, and reports whether that change was carried here just now.
+func (m *Mirror) date(look Look) (changed time.Time, news bool) {
 	wrote := len(look.Plan.Changes) > 0
 	m.mu.Lock()
+	defer m.mu.Unlock()
 	before, seen := m.dated[look.Key]
-	m.mu.Unlock()
 	if seen && !wrote {
-		return
+		return changed, false
 	}
 	changed, known := LastChange(look.Source.Slices)
 	if !known {
-		return
+		return changed, false
 	}
-	m.mu.Lock()
 	m.dated[look.Key] = changed.UnixNano()
-	m.mu.Unlock()
-	if wrote && before != changed.UnixNano() && (seen || m.pass.isDone()) {
-		m.Observer.Propagated(time.Since(changed))
-	}
+	return changed, wrote && before != changed.UnixNano() && (seen || m.pass.isDone())
 }
 
 // tellVerdict writes Events about a verdict that is another than before.
@@ -135,5 +139,8 @@ func (m *Mirror) Waiting() error {
 	if err := m.unsynced(); err != nil {
 		return err
 	}
-	return m.pass.waiting()
+	if progress := m.pass.progress(); progress != "" {
+		return fmt.Errorf("the first pass: %s", progress)
+	}
+	return nil
 }

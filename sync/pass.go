@@ -93,12 +93,16 @@ func (p *pass) failures() int {
 	return p.failed.Len()
 }
 
-// waiting says how many keys the pass has still to bring in line.
-func (p *pass) waiting() error {
-	if p.isDone() {
-		return nil
-	}
+// progress says what there is still to do; nothing when all is done.
+func (p *pass) progress() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return fmt.Errorf("the first pass has %d Services left", len(p.open))
+	switch {
+	case !p.begun:
+		return "reading"
+	case len(p.open) > 0:
+		return fmt.Sprintf("%d names to go", len(p.open))
+	default:
+		return ""
+	}
 }

@@ -91,20 +91,6 @@ func (h *Hub) Summary() string {
 	return fmt.Sprintf("%d mirrored, %d pending, %d refused", counts[Mirrored], counts[Pending], counts[Refused])
 }
 
-// progress says what there is still to do; nothing when all is done.
-func (p *pass) progress() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case !p.begun:
-		return "reading"
-	case len(p.open) > 0:
-		return fmt.Sprintf("%d names to go", len(p.open))
-	default:
-		return ""
-	}
-}
-
 // states counts the verdicts.
 func (m *Mirror) states() map[State]int {
 	m.mu.Lock()

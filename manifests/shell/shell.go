@@ -5,6 +5,7 @@ package shell
 import (
 	"embed"
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 )
@@ -36,7 +37,9 @@ func Completion() *cli.Command {
 				if err != nil {
 					return err
 				}
-				return print(c, text)
+				// Without a command, the flags are those of sync.
+				const given, orNone = "'__fish_seen_subcommand_from sync'", "'__fish_xcc_no_subcommand; or __fish_seen_subcommand_from sync'"
+				return print(c, strings.ReplaceAll(text, given, orNone))
 			}},
 		},
 		HideHelpCommand: true,

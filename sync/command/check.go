@@ -39,7 +39,7 @@ func checkClusters(c *cli.Context, stderr io.Writer) error {
 	deadline := time.Now().Add(c.Duration("wait"))
 	failures := 0
 	for {
-		report, err := check(c)
+		report, err := check(c, progressOn(stderr))
 		if err != nil {
 			return err
 		}
@@ -64,7 +64,7 @@ func checkClusters(c *cli.Context, stderr io.Writer) error {
 }
 
 // check asks both clusters, and plans all of their Services as the daemon would, once.
-func check(c *cli.Context) (clusters.CheckReport, error) {
+func check(c *cli.Context, progress progress) (clusters.CheckReport, error) {
 	partA, partB, err := parts(c)
 	if err != nil {
 		return clusters.CheckReport{}, err
@@ -77,9 +77,11 @@ func check(c *cli.Context) (clusters.CheckReport, error) {
 	var group stdsync.WaitGroup
 	group.Go(func() { a = clusters.Examine(c.Context, sideA, partA) })
 	group.Go(func() { b = clusters.Examine(c.Context, sideB, partB) })
+	done := progress.of(func() string { return "asking both clusters" })
 	group.Wait()
+	done()
 	if a.Usable() && b.Usable() && !a.Identity.Same(b.Identity) {
-		if err := plan(c, &a, &b); err != nil {
+		if err := plan(c, progress, &a, &b); err != nil {
 			return clusters.CheckReport{}, err
 		}
 	}
@@ -90,7 +92,7 @@ func check(c *cli.Context) (clusters.CheckReport, error) {
 const planTime = time.Minute
 
 // plan makes a pass over all Services without writing, and adds what it found to the facts.
-func plan(c *cli.Context, factsA, factsB *clusters.Facts) error {
+func plan(c *cli.Context, progress progress, factsA, factsB *clusters.Facts) error {
 	for _, flag := range []string{"once", "dry-run"} {
 		if err := c.Set(flag, "true"); err != nil {
 			return err
@@ -115,8 +117,11 @@ func plan(c *cli.Context, factsA, factsB *clusters.Facts) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(c.Context, planTime, fmt.Errorf("not done within %s", planTime))
 	defer cancel()
-	err = serve(ctx, a, b, true, func(ctx context.Context) error {
-		if err := hub.Run(ctx); err != nil {
+	err = serve(ctx, true, func(ctx context.Context) error {
+		done := progress.of(hub.Summary)
+		err := hub.Run(ctx)
+		done()
+		if err != nil {
 			return err
 		}
 		for i, mirror := range hub.Mirrors {
@@ -124,7 +129,7 @@ func plan(c *cli.Context, factsA, factsB *clusters.Facts) error {
 			if i == 1 || c.String("direction") == "b-to-a" {
 				from, into = factsB, factsA
 			}
-			if err := survey(c, mirror, from, into); err != nil {
+			if err := survey(c, progress, mirror, from, into); err != nil {
 				return err
 			}
 			if len(hub.Mirrors) == 1 {
@@ -137,7 +142,7 @@ func plan(c *cli.Context, factsA, factsB *clusters.Facts) error {
 			}
 		}
 		return nil
-	})
+	}, a, b)
 	if err != nil {
 		factsA.Exports.Problem, factsB.Exports.Problem = err, err
 	}
@@ -145,7 +150,7 @@ func plan(c *cli.Context, factsA, factsB *clusters.Facts) error {
 }
 
 // survey adds what one direction found out about both of its sides.
-func survey(c *cli.Context, mirror *sync.Mirror, from, into *clusters.Facts) error {
+func survey(c *cli.Context, progress progress, mirror *sync.Mirror, from, into *clusters.Facts) error {
 	exports, err := sync.SurveyOf(mirror.Source)
 	if err != nil {
 		return err
@@ -163,7 +168,9 @@ func survey(c *cli.Context, mirror *sync.Mirror, from, into *clusters.Facts) err
 		}
 	}
 	if c.Bool("dial") {
+		done := progress.of(func() string { return "opening connections to endpoints of " + from.Name })
 		from.Dialed = clusters.Dial(c.Context, exports.Ready)
+		done()
 	}
 	origins, err := sync.OriginsOf(mirror.Target)
 	if err != nil {

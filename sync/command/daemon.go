@@ -2,11 +2,13 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
 	stdsync "sync"
+	"time"
 
 	"github.com/urfave/cli/v2"
 	"k8s.io/apimachinery/pkg/util/uuid"
@@ -36,47 +38,96 @@ func syncClusters(c *cli.Context, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	a, b, hub := daemon.a, daemon.b, daemon.hub
-	eventsA, eventsB := a.NewEvents(), b.NewEvents()
-	defer eventsA.Close()
-	defer eventsB.Close()
-	for _, mirror := range hub.Mirrors {
-		mirror.Observer = metrics.Observer(mirror.Rules.Name, mirror.To)
-		mirror.SourceEvents, mirror.TargetEvents = eventsA, eventsB
-		if mirror.Heartbeat != sync.Heartbeat(a) {
-			mirror.SourceEvents, mirror.TargetEvents = eventsB, eventsA
-		}
-	}
-	metrics.Collect(hub.Mirrors)
-	server := &report.Server{
-		Version: c.App.Version, Clusters: [2]report.Cluster{a, b}, Hub: hub, Metrics: metrics, Debug: c.Bool("debug"), Log: daemon.log,
-	}
-	server.StandBy(c.Bool("leader-elect"))
+	server := observed(c, daemon, metrics)
 	closed, err := listen(c, server)
 	if err != nil {
 		return err
 	}
 	defer closed()
-	work := hub.Run
-	if c.Bool("leader-elect") {
-		work = func(ctx context.Context) error {
-			return a.Lead(ctx, c.String("lease-namespace"), daemonIdentity(), func(ctx context.Context, held func() error) error {
-				for _, mirror := range hub.Mirrors {
-					mirror.MayWrite = held
-				}
-				server.StandBy(false)
-				return hub.Run(ctx)
-			})
+	defer tellSystemd(c, daemon)()
+	if daemon.hub.Once {
+		defer progressIn(daemon.log).of(daemon.hub.Summary)()
+	}
+	err = serve(c.Context, daemon.hub.Once, work(c, daemon, server), daemon.a, daemon.b)
+	if errors.Is(err, errInterrupted) && !daemon.hub.Once {
+		return nil
+	}
+	return err
+}
+
+// observed counts what the directions do, and makes the server that tells of it.
+func observed(c *cli.Context, daemon opened, metrics *report.Metrics) *report.Server {
+	for _, mirror := range daemon.hub.Mirrors {
+		mirror.Observer = metrics.Observer(mirror.Rules.Name, mirror.To)
+	}
+	metrics.Collect(daemon.hub.Mirrors)
+	server := &report.Server{
+		Version: c.App.Version, Clusters: [2]report.Cluster{daemon.a, daemon.b}, Hub: daemon.hub, Metrics: metrics,
+		Debug: c.Bool("debug"), Log: daemon.log,
+	}
+	server.StandBy(c.Bool("leader-elect"))
+	return server
+}
+
+// work is what the daemon does when both clusters are known: with --leader-elect, not before it holds the Lease.
+func work(c *cli.Context, daemon opened, server *report.Server) func(context.Context) error {
+	return func(ctx context.Context) error {
+		defer writeEvents(ctx, daemon)()
+		if !c.Bool("leader-elect") {
+			return daemon.hub.Run(ctx)
+		}
+		return daemon.a.Lead(ctx, c.String("lease-namespace"), daemonIdentity(), func(ctx context.Context, held func() error) error {
+			for _, mirror := range daemon.hub.Mirrors {
+				mirror.MayWrite = held
+			}
+			server.StandBy(false)
+			return daemon.hub.Run(ctx)
+		})
+	}
+}
+
+// eventPatience is how long the end of the work waits for Events in hand, and hurriedPatience where the process was told
+// to end: it must whether the clusters answer or not.
+const (
+	eventPatience   = 10 * time.Second
+	hurriedPatience = time.Second
+)
+
+// writeEvents lets the directions write Events, until closed is called. That has to be while the clusters are still
+// connected: it waits for Events in hand.
+func writeEvents(ctx context.Context, daemon opened) (closed func()) {
+	eventsA, eventsB := daemon.a.NewEvents(), daemon.b.NewEvents()
+	for _, mirror := range daemon.hub.Mirrors {
+		mirror.SourceEvents, mirror.TargetEvents = eventsA, eventsB
+		if mirror.Heartbeat != sync.Heartbeat(daemon.a) {
+			mirror.SourceEvents, mirror.TargetEvents = eventsB, eventsA
 		}
 	}
-	telling, stop := context.WithCancel(c.Context)
+	return func() {
+		patience := eventPatience
+		if ctx.Err() != nil {
+			patience = hurriedPatience
+		}
+		var group stdsync.WaitGroup
+		group.Go(func() { eventsA.Close(patience) })
+		group.Go(func() { eventsB.Close(patience) })
+		group.Wait()
+	}
+}
+
+// tellSystemd tells it how the daemon is, until stop is called.
+func tellSystemd(c *cli.Context, daemon opened) (stop func()) {
+	telling, cancel := context.WithCancel(c.Context)
 	var group stdsync.WaitGroup
-	defer group.Wait()
-	defer stop()
 	group.Go(func() {
-		systemd.Tell(telling, func() systemd.Condition { return condition(hub, c.Bool("leader-elect"), a, b) }, daemon.log)
+		systemd.Tell(telling, func() systemd.Condition {
+			return condition(daemon.hub, c.Bool("leader-elect"), daemon.a, daemon.b)
+		}, daemon.log)
 	})
-	return serve(c.Context, a, b, hub.Once, work)
+	return func() {
+		cancel()
+		group.Wait()
+	}
 }
 
 // condition is what systemd is told. To stand by is all that a daemon without the Lease is to do, so it is ready then.

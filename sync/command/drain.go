@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	stdsync "sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -37,7 +36,7 @@ func drainSide(c *cli.Context, stderr io.Writer, drained bool) error {
 		return err
 	}
 	pointers := pointersOf(target)
-	return serveOne(c.Context, target, func(ctx context.Context) error {
+	return serve(c.Context, true, func(ctx context.Context) error {
 		if err := pointers.WaitSynced(ctx); err != nil {
 			return err
 		}
@@ -59,12 +58,18 @@ func drainSide(c *cli.Context, stderr io.Writer, drained bool) error {
 			return nil
 		}
 		order := sync.Order{Source: source, Target: pointers, Writer: pointers, Log: log}
-		if err := obeyed(ctx, order); err != nil {
+		done := progressOn(stderr).of(func() string {
+			left, _ := order.Left()
+			return fmt.Sprintf("Services that still have addresses: %d", left)
+		})
+		err = obeyed(ctx, order)
+		done()
+		if err != nil {
 			return err
 		}
 		tell(fmt.Sprintf("%s is drained: its Services stay, and none of its addresses is left; undo it with xcc undrain %s", name, side))
 		return nil
-	})
+	}, target)
 }
 
 // obeyTime is how long a running daemon may take to notice a drain.
@@ -107,25 +112,4 @@ func sourceOf(ctx context.Context, from clusters.Options, target *clusters.Clust
 			name, target.Name(), name, err)
 	}
 	return origins[0].Cluster, name, nil
-}
-
-// serveOne is serve for a command that needs one cluster.
-func serveOne(ctx context.Context, cluster *clusters.Cluster, work func(context.Context) error) error {
-	connected, disconnect := context.WithCancel(context.WithoutCancel(ctx))
-	working, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	var group stdsync.WaitGroup
-	defer group.Wait()
-	defer disconnect()
-	group.Go(func() {
-		if err := cluster.Run(connected, true); err != nil {
-			stop(err)
-		}
-	})
-	select {
-	case <-cluster.Identified():
-		return work(working)
-	case <-working.Done():
-		return context.Cause(working)
-	}
 }

@@ -13,7 +13,6 @@ import (
 // syncFlags are all.
 func syncFlags() []cli.Flag {
 	return slices.Concat(connectionFlags("info"), ruleFlags(), []cli.Flag{
-		&cli.IntFlag{Name: "max-delete-percent", EnvVars: []string{"XCC_MAX_DELETE_PERCENT"}, Value: 50, Usage: "hold withdrawals when more than this `PERCENT` of a direction's pointers (and more than 10) go within ten minutes"},
 		&cli.BoolFlag{Name: "allow-mass-delete", EnvVars: []string{"XCC_ALLOW_MASS_DELETE"}, Usage: "with --once: let all held withdrawals through, and release the brake"},
 		&cli.StringFlag{Name: "on-unreachable", EnvVars: []string{"XCC_ON_UNREACHABLE"}, Value: "keep", Usage: "what becomes of a silent source's addresses: keep or withdraw"},
 		&cli.DurationFlag{Name: "stale-after", EnvVars: []string{"XCC_STALE_AFTER"}, Value: 10 * time.Minute, Usage: "with --on-unreachable=withdraw: how long a source must be silent"},
@@ -76,6 +75,7 @@ func ruleFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "copy-annotation", EnvVars: []string{"XCC_COPY_ANNOTATION"}, Usage: "annotation `KEY` that a pointer takes over from its Service (repeatable)"},
 		&cli.StringSliceFlag{Name: "allow-cidr-a", EnvVars: []string{"XCC_ALLOW_CIDR_A"}, Usage: "mirror addresses of side A only from this `CIDR` (repeatable)"},
 		&cli.StringSliceFlag{Name: "allow-cidr-b", EnvVars: []string{"XCC_ALLOW_CIDR_B"}, Usage: "mirror addresses of side B only from this `CIDR` (repeatable)"},
+		&cli.IntFlag{Name: "max-delete-percent", EnvVars: []string{"XCC_MAX_DELETE_PERCENT"}, Value: 50, Usage: "hold withdrawals when more than this `PERCENT` of a direction's pointers (and more than 10) go within ten minutes"},
 		leaseNamespaceFlag(),
 		&cli.IntFlag{Name: "workers", EnvVars: []string{"XCC_WORKERS"}, Value: 8, Usage: "how many Services each direction looks at at a time"},
 	}

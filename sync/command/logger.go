@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
 	"github.com/sirupsen/logrus"
 	"github.com/urfave/cli/v2"
@@ -33,6 +34,15 @@ func logger(c *cli.Context, stderr io.Writer) (logrus.FieldLogger, error) {
 	}
 	klog.SetLogger(funcr.New(func(prefix, message string) { log.WithField("from", "client-go").Debug(prefix, " ", message) }, funcr.Options{}))
 	return log, nil
+}
+
+// quiet is a logger for commands whose result is what they print: what goes wrong, and nothing else.
+func quiet(stderr io.Writer) logrus.FieldLogger {
+	log := logrus.New()
+	log.SetOutput(stderr)
+	log.SetLevel(logrus.ErrorLevel)
+	klog.SetLogger(logr.Discard())
+	return log
 }
 
 // isTerminal reports whether somebody sits at the other end of a stream.

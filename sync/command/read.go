@@ -3,7 +3,6 @@ package command
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -59,21 +58,15 @@ func read(c *cli.Context, stderr io.Writer, watch bool, work func(context.Contex
 	defer stop(nil)
 	timer := time.AfterFunc(c.Duration("timeout"), func() { stop(o.late(c.Duration("timeout"))) })
 	defer timer.Stop()
-	done := false
-	err = serve(ctx, o.a, o.b, !watch, func(ctx context.Context) error {
+	return serve(ctx, !watch, func(ctx context.Context) error {
 		if err := o.hub.WaitSynced(ctx); err != nil {
 			return err
 		}
 		if watch {
 			timer.Stop()
 		}
-		done = true
 		return work(ctx, o.hub)
-	})
-	if err == nil && !done {
-		return errors.New("interrupted")
-	}
-	return err
+	}, o.a, o.b)
 }
 
 // late says what was not there in time.
@@ -140,7 +133,7 @@ func diff(c *cli.Context, stdout, stderr io.Writer) error {
 	err := fmt.Errorf("diff takes no argument, only flags: %q", c.Args().First())
 	if !c.Args().Present() {
 		err = read(c, stderr, false, func(ctx context.Context, hub *sync.Hub) (err error) {
-			differs, err = report.Diff(ctx, hub, stdout)
+			differs, err = report.Diff(ctx, hub, stdout, func(text string) { fmt.Fprintln(stderr, text) })
 			return err
 		})
 	}

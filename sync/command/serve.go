@@ -8,31 +8,39 @@ import (
 	"xcc/clusters"
 )
 
-// serve keeps both clusters connected, and works when it is known who they are. The connections outlive the work, so that
-// a write in hand can finish.
-func serve(ctx context.Context, a, b *clusters.Cluster, once bool, work func(context.Context) error) error {
+// errInterrupted says that a signal has come before the work could begin.
+var errInterrupted = errors.New("interrupted")
+
+// serve keeps clusters connected, one or two, and works when it is known who they are. The connections outlive the work,
+// so that a write in hand can finish. With once it fails at a cluster's first problem.
+func serve(ctx context.Context, once bool, work func(context.Context) error, sides ...*clusters.Cluster) error {
 	connected, disconnect := context.WithCancel(context.WithoutCancel(ctx))
 	working, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var group stdsync.WaitGroup
 	defer group.Wait()
 	defer disconnect()
-	for _, cluster := range []*clusters.Cluster{a, b} {
+	for _, cluster := range sides {
 		group.Go(func() {
 			if err := cluster.Run(connected, once); err != nil {
 				stop(err)
 			}
 		})
 	}
-	for _, cluster := range []*clusters.Cluster{a, b} {
+	for _, cluster := range sides {
 		select {
 		case <-cluster.Identified():
 		case <-working.Done():
-			return stopped(working)
+			if err := stopped(working); err != nil {
+				return err
+			}
+			return errInterrupted
 		}
 	}
-	if err := differ(a, b); err != nil {
-		return err
+	for _, other := range sides[1:] {
+		if err := differ(sides[0], other); err != nil {
+			return err
+		}
 	}
 	if err := work(working); err != nil {
 		return err

@@ -1,9 +1,12 @@
 package report
 
 import (
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -128,9 +131,10 @@ func TestExplain(t *testing.T) {
 }
 
 func TestDiff(t *testing.T) {
+	unremarked := func(text string) { t.Errorf("a remark: %s", text) }
 	t.Run("it shows every change, and says that there is one", func(t *testing.T) {
 		var text strings.Builder
-		differs, err := Diff(t.Context(), town(t), &text)
+		differs, err := Diff(t.Context(), town(t), &text, unremarked)
 		if err != nil || !differs {
 			t.Fatal(differs, err)
 		}
@@ -142,8 +146,45 @@ func TestDiff(t *testing.T) {
 		east.export("shop", "cart", 2)
 		synced(t, newHub(east, west))
 		var text strings.Builder
-		if differs, err := Diff(t.Context(), newHub(east, west), &text); err != nil || differs || text.Len() > 0 {
+		if differs, err := Diff(t.Context(), newHub(east, west), &text, unremarked); err != nil || differs || text.Len() > 0 {
 			t.Fatal(differs, err, text.String())
 		}
 	})
+}
+
+func TestTheBrakeIsForeseen(t *testing.T) {
+	// emptied has so many pointers more than exported Services, of 30.
+	emptied := func(t *testing.T, gone int) *sync.Hub {
+		t.Helper()
+		east, west := newFakeCluster("prod-east"), newFakeCluster("prod-west")
+		for i := range 30 {
+			east.export("shop", fmt.Sprintf("cart-%d", i), 1)
+		}
+		synced(t, newHub(east, west))
+		for i := range gone {
+			delete(east.services, sync.Key{Namespace: "shop", Name: fmt.Sprintf("cart-%d", i)})
+		}
+		return newHub(east, west)
+	}
+	said := []string{"from prod-east to prod-west: the delete brake would trip: of 30 pointers, 16 are to be withdrawn, and no more than 15 may be within 10m0s"}
+	for _, test := range []struct {
+		name string
+		gone int
+		want []string
+	}{
+		{"not where it lets all go", 15, nil},
+		{"where it would hold one", 16, said},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			status, err := Inspect(t.Context(), emptied(t, test.gone))
+			if diff := cmp.Diff(test.want, status.Remarks); err != nil || diff != "" {
+				t.Errorf("status: %v, (-want +got):\n%s", err, diff)
+			}
+			var remarks []string
+			_, err = Diff(t.Context(), emptied(t, test.gone), io.Discard, func(text string) { remarks = append(remarks, text) })
+			if diff := cmp.Diff(test.want, remarks); err != nil || diff != "" {
+				t.Errorf("diff: %v, (-want +got):\n%s", err, diff)
+			}
+		})
+	}
 }

@@ -19,8 +19,8 @@ import (
 )
 
 // Diff writes what a sync would change now, as a unified diff of YAML for each object, and reports whether there is
-// anything. It fails where what it writes may not be all.
-func Diff(ctx context.Context, hub *sync.Hub, out io.Writer) (bool, error) {
+// anything. It fails where what it writes may not be all. What there is to remark on all of it goes to remark.
+func Diff(ctx context.Context, hub *sync.Hub, out io.Writer, remark func(string)) (bool, error) {
 	if err := hub.WaitSynced(ctx); err != nil {
 		return false, err
 	}
@@ -36,6 +36,9 @@ func Diff(ctx context.Context, hub *sync.Hub, out io.Writer) (bool, error) {
 		differs = differs || len(changes) > 0
 		if err := writeChanges(ctx, mirror, changes, hub.Workers, out); err != nil {
 			return differs, errors.Join(append(all, err)...)
+		}
+		for _, text := range foresee(ctx, mirror, looks) {
+			remark(text)
 		}
 	}
 	return differs, errors.Join(all...)

@@ -98,6 +98,8 @@ func (c *fakeCluster) export(namespace, name string, pods int) *corev1.Service {
 			Addresses: []string{fmt.Sprintf("10.1.%d.%d", i/250, i%250+1)}, Conditions: discoveryv1.EndpointConditions{Ready: ptr.To(true)},
 		})
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.services[key], c.slices[key] = service, []*discoveryv1.EndpointSlice{slice}
 	return service
 }
@@ -133,6 +135,8 @@ type asSource struct{ *fakeCluster }
 func (s asSource) Verify(context.Context) (types.UID, error) { return s.uid, nil }
 
 func (s asSource) Exported(key sync.Key) (*corev1.Service, []*discoveryv1.EndpointSlice, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.services[key], s.slices[key], nil
 }
 
@@ -141,6 +145,8 @@ func (s asSource) Live(_ context.Context, key sync.Key) (*corev1.Service, []*dis
 }
 
 func (s asSource) Keys() []sync.Key {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var keys []sync.Key
 	for key := range s.services {
 		keys = append(keys, key)

@@ -43,7 +43,7 @@ func TestReadiness(t *testing.T) {
 	east.export("shop", "cart", 2)
 	hub := newHub(east, west)
 	server := newServer(hub, east, west)
-	if response, text := get(t, server.Handler(), "/readyz"); response.StatusCode != 503 || !strings.Contains(text, "the first pass has 1 Services left") {
+	if response, text := get(t, server.Handler(), "/readyz"); response.StatusCode != 503 || !strings.Contains(text, "the first pass: 1 names to go") {
 		t.Errorf("before the first pass: %d %q", response.StatusCode, text)
 	}
 	server.StandBy(true)

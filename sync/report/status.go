@@ -19,6 +19,8 @@ import (
 type Status struct {
 	Services []Row   `json:"services"`
 	Summary  Summary `json:"summary"`
+	// Remarks say what there is to say of all of them.
+	Remarks []string `json:"remarks,omitempty"`
 }
 
 // Summary counts rows.
@@ -35,6 +37,7 @@ func Inspect(ctx context.Context, hub *sync.Hub) (Status, error) {
 		return Status{}, err
 	}
 	var rows []Row
+	var remarks []string
 	for _, mirror := range hub.Mirrors {
 		// A name that can't be looked at has a row that says so.
 		looks, _ := mirror.Inspect(ctx, mirror.Names(), hub.Workers)
@@ -43,8 +46,23 @@ func Inspect(ctx context.Context, hub *sync.Hub) (Status, error) {
 				rows = append(rows, row)
 			}
 		}
+		remarks = append(remarks, foresee(ctx, mirror, looks)...)
 	}
-	return statusOf(rows), ctx.Err()
+	status := statusOf(rows)
+	status.Remarks = remarks
+	return status, ctx.Err()
+}
+
+// foresee says that the delete brake would trip; nothing where it would not, or can't be asked.
+func foresee(ctx context.Context, mirror *sync.Mirror, looks []sync.Look) []string {
+	foresight, err := mirror.Foresee(ctx, looks)
+	if err != nil {
+		mirror.Log.WithError(err).Debug("can't ask the delete brake")
+	}
+	if err != nil || !foresight.Trips() {
+		return nil
+	}
+	return []string{foresight.String()}
 }
 
 func statusOf(rows []Row) Status {
@@ -78,7 +96,7 @@ func (s Status) Write(out io.Writer, format Format, now time.Time) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(out, s.Summary)
+	_, err := fmt.Fprintln(out, strings.Join(append([]string{s.Summary.String()}, s.Remarks...), "\n"))
 	return err
 }
 
@@ -171,5 +189,5 @@ func (s Status) timeless() string {
 		row.LagSeconds, row.Created = nil, nil
 		lines = append(lines, fmt.Sprint(row))
 	}
-	return strings.Join(lines, "\n")
+	return strings.Join(append(lines, s.Remarks...), "\n")
 }

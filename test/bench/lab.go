@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -133,11 +134,8 @@ func (s *site) setUp(ctx context.Context, policies bool) (err error) {
 	if s.storage, err = openStorage(s.Cluster); err != nil {
 		return err
 	}
-	granted := []string{"namespace.yaml", "rbac-daemon.yaml", "rbac-source.yaml", "rbac-target.yaml", "rbac-events.yaml"}
-	if policies {
-		granted = append(granted, "admission-identity.yaml", "admission-marks.yaml")
-	}
-	if s.access, err = daemon.Grant(ctx, s.Cluster, granted...); err != nil {
+	withoutPolicies := func(kind, _ string) bool { return !policies && strings.HasPrefix(kind, "ValidatingAdmissionPolicy") }
+	if s.access, err = daemon.Grant(ctx, s.Cluster, daemon.All, withoutPolicies); err != nil {
 		return err
 	}
 	names := []string{largeNamespace, unexportedNamespace}

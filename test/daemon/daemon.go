@@ -3,12 +3,10 @@
 package daemon
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,94 +14,8 @@ import (
 	"syscall"
 	"time"
 
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
-	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/yaml"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/kubernetes/scheme"
-
-	"xcc/manifests"
 	"xcc/test/cluster"
 )
-
-// Namespace and ServiceAccount are those of the manifests.
-const (
-	Namespace      = "xcc"
-	ServiceAccount = "xcc"
-)
-
-// Grant applies the named manifests to a cluster and gives the access of the identity in them. Without names it grants
-// all of them.
-func Grant(ctx context.Context, c *cluster.Cluster, files ...string) (cluster.Access, error) {
-	if len(files) == 0 {
-		all, err := fs.Glob(manifests.Files, "*.yaml")
-		if err != nil {
-			return cluster.Access{}, err
-		}
-		files = all
-	}
-	for _, file := range files {
-		if err := Apply(ctx, c.Clientset(), file); err != nil {
-			return cluster.Access{}, fmt.Errorf("cluster %s: %w", c.Name, err)
-		}
-	}
-	return c.ServiceAccount(ctx, Namespace, ServiceAccount, 24*time.Hour)
-}
-
-// Apply creates the objects of one manifest that are not there yet.
-func Apply(ctx context.Context, client kubernetes.Interface, file string) error {
-	content, err := manifests.Files.Open(file)
-	if err != nil {
-		return fmt.Errorf("open manifest: %w", err)
-	}
-	defer content.Close()
-	documents := yaml.NewYAMLReader(bufio.NewReader(content))
-	for {
-		document, err := documents.Read()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read manifest %s: %w", file, err)
-		}
-		object, _, err := scheme.Codecs.UniversalDeserializer().Decode(document, nil, nil)
-		if err != nil {
-			return fmt.Errorf("decode manifest %s: %w", file, err)
-		}
-		if err := create(ctx, client, object); err != nil && !apierrors.IsAlreadyExists(err) {
-			return fmt.Errorf("create %T of %s: %w", object, file, err)
-		}
-	}
-}
-
-func create(ctx context.Context, client kubernetes.Interface, object runtime.Object) (err error) {
-	options := metav1.CreateOptions{}
-	switch object := object.(type) {
-	case *corev1.Namespace:
-		_, err = client.CoreV1().Namespaces().Create(ctx, object, options)
-	case *corev1.ServiceAccount:
-		_, err = client.CoreV1().ServiceAccounts(object.Namespace).Create(ctx, object, options)
-	case *rbacv1.ClusterRole:
-		_, err = client.RbacV1().ClusterRoles().Create(ctx, object, options)
-	case *rbacv1.ClusterRoleBinding:
-		_, err = client.RbacV1().ClusterRoleBindings().Create(ctx, object, options)
-	case *rbacv1.Role:
-		_, err = client.RbacV1().Roles(object.Namespace).Create(ctx, object, options)
-	case *rbacv1.RoleBinding:
-		_, err = client.RbacV1().RoleBindings(object.Namespace).Create(ctx, object, options)
-	case *admissionregistrationv1.ValidatingAdmissionPolicy:
-		_, err = client.AdmissionregistrationV1().ValidatingAdmissionPolicies().Create(ctx, object, options)
-	case *admissionregistrationv1.ValidatingAdmissionPolicyBinding:
-		_, err = client.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings().Create(ctx, object, options)
-	default:
-		err = errors.New("not a kind that the tests know")
-	}
-	return err
-}
 
 // Options say how to run xcc.
 type Options struct {

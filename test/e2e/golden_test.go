@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"flag"
 	"io"
@@ -12,11 +11,8 @@ import (
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
-	"k8s.io/client-go/dynamic"
 	sigsyaml "sigs.k8s.io/yaml"
 )
 
@@ -55,14 +51,4 @@ func documents(t *testing.T, text string) []*unstructured.Unstructured {
 			objects = append(objects, object)
 		}
 	}
-}
-
-func apply(ctx context.Context, client dynamic.Interface, object *unstructured.Unstructured) error {
-	resource, _ := meta.UnsafeGuessKindToResource(object.GroupVersionKind())
-	var objects dynamic.ResourceInterface = client.Resource(resource)
-	if object.GetNamespace() != "" {
-		objects = client.Resource(resource).Namespace(object.GetNamespace())
-	}
-	_, err := objects.Apply(ctx, object.GetName(), object, metav1.ApplyOptions{FieldManager: "gitops"})
-	return err
 }

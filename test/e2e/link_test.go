@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"xcc/test/cluster"
+	"xcc/test/daemon"
 )
 
 // linkedPair is a pair of clusters of its own, that nobody gave xcc an identity in.
@@ -274,6 +275,6 @@ func applyYAML(t *testing.T, c *cluster.Cluster, text string) {
 	client, err := dynamic.NewForConfig(c.RESTConfig())
 	mustBe(t, err)
 	for _, object := range documents(t, text) {
-		mustBe(t, apply(t.Context(), client, object))
+		mustBe(t, daemon.Apply(t.Context(), client, object))
 	}
 }

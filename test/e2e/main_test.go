@@ -14,16 +14,14 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"xcc/manifests"
+	"xcc/clusters"
 	"xcc/test/cluster"
 	"xcc/test/daemon"
 )
@@ -79,28 +77,18 @@ func setUp(ctx context.Context) error {
 		}
 		identities[c] = system.UID
 	}
-	files, err := grantedManifests()
-	if err != nil {
+	if eastAccess, err = daemon.Grant(ctx, east, least, isMarksPolicy); err != nil {
 		return err
 	}
-	if eastAccess, err = daemon.Grant(ctx, east, files...); err != nil {
-		return err
-	}
-	westAccess, err = daemon.Grant(ctx, west, files...)
+	westAccess, err = daemon.Grant(ctx, west, least, isMarksPolicy)
 	return err
 }
 
-// grantedManifests are those that bound what xcc may do, so it runs with the least that it needs. That which keeps
-// everybody else from forging xcc's marks is left out: here, everybody does.
-func grantedManifests() ([]string, error) {
-	files, err := fs.Glob(manifests.Files, "*.yaml")
-	return slices.DeleteFunc(files, func(file string) bool {
-		return file == createNamespacesManifest || file == "admission-marks.yaml"
-	}), err
-}
+// least is the part of a cluster that xcc needs for everything but --create-namespaces.
+var least = clusters.Part{Source: true, Target: true, Lease: true, LeaseNamespace: daemon.Namespace}
 
-// createNamespacesManifest is what xcc needs for --create-namespaces only.
-const createNamespacesManifest = "rbac-create-namespaces.yaml"
+// isMarksPolicy chooses what keeps everybody but xcc from putting its marks on anything: here, everybody does.
+func isMarksPolicy(_, name string) bool { return name == "xcc-marks" }
 
 // startDaemon runs xcc between the two clusters until the test and its subtests end. It must then end with 0, which the
 // race detector's findings would make 66.

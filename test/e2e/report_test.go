@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os/exec"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"xcc/test/cluster"
+	"xcc/test/daemon"
 )
 
 // varying are the parts of an output that are other each time: UIDs and what is made of them, ages, and pod addresses.
@@ -144,6 +145,32 @@ func TestReadingCommands(t *testing.T) {
 	}
 }
 
+func TestStatusWatch(t *testing.T) {
+	ways := newWays(t)
+	w := ways[0]
+	w.create(t, exported("cart"))
+	settled(t, w.from, w.namespace, "cart", w.run(t, "cart", 0, 2))
+	watch, err := daemon.Start(context.Background(), daemon.Options{Binary: binary, Arguments: append([]string{
+		"status", "--watch", "--kubeconfig", writeKubeconfig(t, eastAccess, westAccess), "--context-a", east.Name, "--context-b", west.Name,
+	}, only(ways)...)})
+	mustBe(t, err)
+	endWith(t, watch)
+	says := func(summary string) {
+		t.Helper()
+		mustBe(t, cluster.Eventually(t.Context(), "the status is "+summary, func(context.Context) error {
+			if last := lastLines(watch.Log(), 1); last != summary {
+				return fmt.Errorf("it is %s", last)
+			}
+			return nil
+		}))
+	}
+	says("1 Service: 1 pending (1 NotWritten)")
+	w.xcc = startDaemon(t, only(ways)...)
+	says("1 Service: 1 mirrored")
+	w.delete(t, "cart")
+	says("No Service is exported by either cluster.")
+}
+
 // freeAddress is one that nobody listens on.
 func freeAddress(t *testing.T) string {
 	t.Helper()
@@ -230,12 +257,22 @@ func TestEvents(t *testing.T) {
 	})
 }
 
-func TestNoEventsWithoutTheRight(t *testing.T) {
-	files, err := grantedManifests()
-	mustBe(t, err)
-	if !slices.Contains(files, "rbac-events.yaml") {
-		t.Fatal("the right has another manifest")
+func TestEventsOfARunOnceAreWrittenWhenItEnds(t *testing.T) {
+	ways := newWays(t)
+	for _, w := range ways {
+		w.create(t, exported("cart"))
+		settled(t, w.from, w.namespace, "cart", w.run(t, "cart", 0, 1))
 	}
+	code, log := runXCC(t, nil, syncArguments(t, eastAccess, westAccess, only(ways, "--once")...)...)
+	if code != 0 {
+		t.Fatalf("xcc exited with %d:\n%s", code, log)
+	}
+	for _, w := range ways {
+		mustBe(t, errors.Join(w.event(t.Context(), w.from, "cart", "Mirrored"), w.event(t.Context(), w.into, "cart", "Mirrored")))
+	}
+}
+
+func TestNoEventsWithoutTheRight(t *testing.T) {
 	for _, c := range []*cluster.Cluster{east, west} {
 		bindings := c.Clientset().RbacV1().ClusterRoleBindings()
 		binding, err := bindings.Get(t.Context(), "xcc-events", metav1.GetOptions{})
@@ -278,15 +315,20 @@ func TestNoEventsWithoutTheRight(t *testing.T) {
 func (w *way) hasEvent(t *testing.T, c *cluster.Cluster, name, reason string) {
 	t.Helper()
 	mustBe(t, cluster.Eventually(t.Context(), fmt.Sprintf("%s/%s in %s has the Event %s", w.namespace, name, c.Name, reason), func(ctx context.Context) error {
-		events, err := c.Clientset().CoreV1().Events(w.namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=" + name})
-		if err != nil {
-			return err
-		}
-		for _, event := range events.Items {
-			if event.Reason == reason && event.InvolvedObject.Kind == "Service" && event.Source.Component == "xcc" {
-				return nil
-			}
-		}
-		return fmt.Errorf("it has %d others", len(events.Items))
+		return w.event(ctx, c, name, reason)
 	}))
+}
+
+// event fails unless a Service has an Event with that reason.
+func (w *way) event(ctx context.Context, c *cluster.Cluster, name, reason string) error {
+	events, err := c.Clientset().CoreV1().Events(w.namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.name=" + name})
+	if err != nil {
+		return err
+	}
+	for _, event := range events.Items {
+		if event.Reason == reason && event.InvolvedObject.Kind == "Service" && event.Source.Component == "xcc" {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s/%s in %s has %d others than %s", w.namespace, name, c.Name, len(events.Items), reason)
 }

@@ -40,7 +40,8 @@ func grant(t *testing.T, namespace, account, role string, rules ...rbacv1.Policy
 func grantNamespaces(t *testing.T) {
 	t.Helper()
 	for _, c := range []*cluster.Cluster{east, west} {
-		mustBe(t, daemon.Apply(t.Context(), c.Clientset(), createNamespacesManifest))
+		_, err := daemon.Grant(t.Context(), c, daemon.All, isMarksPolicy)
+		mustBe(t, err)
 		t.Cleanup(func() {
 			binding := "xcc-create-namespaces"
 			mustBe(t, c.Clientset().RbacV1().ClusterRoleBindings().Delete(context.Background(), binding, metav1.DeleteOptions{}))

@@ -122,7 +122,7 @@ func startPair(ctx context.Context, name string, number int) (*pair, error) {
 			return nil, err
 		}
 		m.uid = system.UID
-		if m.access, err = daemon.Grant(ctx, m.Cluster); err != nil {
+		if m.access, err = daemon.Grant(ctx, m.Cluster, daemon.All, nil); err != nil {
 			return nil, err
 		}
 	}

@@ -79,7 +79,7 @@ func (s *Side) prepare(ctx context.Context) error {
 		return err
 	}
 	s.UID = system.UID
-	if s.Access, err = daemon.Grant(ctx, s.Cluster); err != nil {
+	if s.Access, err = daemon.Grant(ctx, s.Cluster, daemon.All, nil); err != nil {
 		return err
 	}
 	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "xcc-test-counts"}, Rules: []rbacv1.PolicyRule{{
