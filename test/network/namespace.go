@@ -65,6 +65,7 @@ func (n *namespace) do(f func() error) error {
 // onThread calls f, which may change the thread's network namespace, and goes back to the present one.
 func onThread(f func() error) error {
 	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	home, err := netns.Get()
 	if err != nil {
 		return fmt.Errorf("present network namespace: %w", err)
@@ -74,7 +75,6 @@ func onThread(f func() error) error {
 		if err := netns.Set(home); err != nil {
 			panic(fmt.Sprintf("no way back to the network namespace of the test: %v", err))
 		}
-		runtime.UnlockOSThread()
 	}()
 	return f()
 }

@@ -23,11 +23,11 @@ func TestPods(t *testing.T) {
 	bothWays(t, "the name of a headless Service is that of its ready pods", func(t *testing.T, w *way) {
 		w.create(t, headless(exported("cart")))
 		pods, client := w.run(t, "cart", 3), w.client(t)
-		resolves(t, client, w.domain("cart"), pods...)
+		resolves(t, client, w.domain("cart"), addresses(pods...)...)
 		mustBe(t, pods[1].SetReady(t.Context(), false))
-		resolves(t, client, w.domain("cart"), pods[0], pods[2])
+		resolves(t, client, w.domain("cart"), addresses(pods[0], pods[2])...)
 		mustBe(t, pods[1].SetReady(t.Context(), true))
-		resolves(t, client, w.domain("cart"), pods...)
+		resolves(t, client, w.domain("cart"), addresses(pods...)...)
 		for _, pod := range pods {
 			answeredBy(t, client.Get, at(pod.Addresses[0].String(), "80"), pod)
 		}
@@ -39,7 +39,7 @@ func TestPods(t *testing.T) {
 		pods, client := w.runWith(t, stateful), w.client(t)
 		for _, pod := range pods {
 			own := pod.Name + "." + w.domain("web")
-			resolves(t, client, own, pod)
+			resolves(t, client, own, addresses(pod)...)
 			answeredBy(t, client.Get, at(own, "80"), pod)
 		}
 		located(t, client, w.domain("web"), pods...)
@@ -48,7 +48,7 @@ func TestPods(t *testing.T) {
 		stateful.Count = 1
 		again := w.runWith(t, stateful)
 		own := "web-0." + w.domain("web")
-		resolves(t, client, own, again...)
+		resolves(t, client, own, addresses(again...)...)
 		answeredBy(t, client.Get, at(own, "80"), again...)
 	})
 
@@ -110,15 +110,11 @@ func TestLoad(t *testing.T) {
 	})
 }
 
-// resolves waits until a name has the addresses of those pods, and no others.
-func resolves(t *testing.T, client *network.Pod, name string, pods ...*network.Pod) {
+// resolves waits until a name has those addresses, and no others.
+func resolves(t *testing.T, client *network.Pod, name string, want ...string) {
 	t.Helper()
-	var want []string
-	for _, pod := range pods {
-		want = append(want, pod.Addresses[0].String())
-	}
 	slices.Sort(want)
-	until(t, name+" is the name of its pods and no others", func(ctx context.Context) error {
+	until(t, name+" has its addresses and no others", func(ctx context.Context) error {
 		got, err := client.Resolver().LookupHost(ctx, name+".")
 		if err != nil {
 			return err
@@ -129,6 +125,15 @@ func resolves(t *testing.T, client *network.Pod, name string, pods ...*network.P
 		}
 		return nil
 	})
+}
+
+// addresses are those of pods, of the primary family.
+func addresses(pods ...*network.Pod) []string {
+	all := make([]string, len(pods))
+	for i, pod := range pods {
+		all[i] = pod.Addresses[0].String()
+	}
+	return all
 }
 
 // located looks for the records that name the pods and the port of a headless Service.
@@ -162,13 +167,4 @@ func connectTo(t *testing.T, client *network.Pod, target string, pod *network.Po
 		return err
 	})
 	return connection
-}
-
-func wantSame(t *testing.T, got, want []string) {
-	t.Helper()
-	slices.Sort(got)
-	slices.Sort(want)
-	if diff := gocmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
 }
