@@ -99,13 +99,13 @@ func (c *Cluster) addNode(ctx context.Context) ([]netip.Addr, error) {
 	}
 	node, err := c.Clientset().CoreV1().Nodes().Get(ctx, nodeName, metav1.GetOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("Node %s: %w", nodeName, err)
+		return nil, fmt.Errorf("addresses of Node %s: %w", nodeName, err)
 	}
 	var addresses []netip.Addr
 	for _, address := range node.Status.Addresses {
 		parsed, err := netip.ParseAddr(address.Address)
 		if err != nil {
-			return nil, fmt.Errorf("Node %s: %w", nodeName, err)
+			return nil, fmt.Errorf("addresses of Node %s: %w", nodeName, err)
 		}
 		addresses = append(addresses, parsed)
 	}

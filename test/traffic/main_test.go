@@ -22,7 +22,7 @@ import (
 var (
 	controlPlane, binary string
 	east, west           *network.Cluster
-	linked               string // the kubeconfig that xcc link has written
+	linked               string // the kubeconfig that xcc link has written, gone with the cluster in the east
 )
 
 func TestMain(m *testing.M) {
@@ -52,13 +52,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	ctx := context.Background()
-	directory, err := os.MkdirTemp("", "xcc-traffic-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(directory)
-	if err := setUp(ctx, directory); err != nil {
+	if err := setUp(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -70,14 +64,14 @@ func run(m *testing.M) int {
 	return code
 }
 
-func setUp(ctx context.Context, directory string) (err error) {
+func setUp(ctx context.Context) (err error) {
 	east, west, err = network.StartPair(ctx,
 		cluster.Options{Name: "prod-east", Binary: controlPlane, DualStack: true},
 		cluster.Options{Name: "prod-west", Binary: controlPlane, DualStack: true})
 	if err != nil {
 		return err
 	}
-	linked, err = daemon.Link(ctx, binary, directory, east.Admin(), west.Admin())
+	linked, err = daemon.Link(ctx, binary, east.Directory(), east.Admin(), west.Admin())
 	return err
 }
 
