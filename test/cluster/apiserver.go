@@ -14,6 +14,9 @@ type APIServer struct {
 	*Process
 	// URL is where it serves, with the cluster's certificate authority.
 	URL string
+	// Addresses are what it says of itself, the primary family first. It only listens there where a flag tells it to bind
+	// to more than the loopback interface, and this network has the address.
+	Addresses []netip.Addr
 }
 
 // APIServerOptions describe an API server.
@@ -64,7 +67,7 @@ func (c *Cluster) newAPIServer(options APIServerOptions) (*APIServer, error) {
 	if err := os.WriteFile(authentication, []byte(authenticationConfiguration), 0o600); err != nil {
 		return nil, err
 	}
-	host := int(c.lastHost.Add(1))
+	addresses := c.options.hostAddresses(int(c.lastHost.Add(1)))
 	flags := []string{
 		"--etcd-servers=" + options.EtcdURL,
 		c.credentials.flag("etcd-cafile", "etcd-ca.crt"),
@@ -72,7 +75,7 @@ func (c *Cluster) newAPIServer(options APIServerOptions) (*APIServer, error) {
 		c.credentials.flag("etcd-keyfile", "etcd-client.key"),
 		"--bind-address=127.0.0.1",
 		fmt.Sprintf("--secure-port=%d", port),
-		"--advertise-address=" + c.options.hostAddresses(host)[0].String(),
+		"--advertise-address=" + addresses[0].String(),
 		c.credentials.flag("tls-cert-file", "server.crt"),
 		c.credentials.flag("tls-private-key-file", "server.key"),
 		c.credentials.flag("client-ca-file", "ca.crt"),
@@ -97,8 +100,9 @@ func (c *Cluster) newAPIServer(options APIServerOptions) (*APIServer, error) {
 		name = fmt.Sprintf("kube-apiserver-%d", n+1)
 	}
 	server := &APIServer{
-		Process: c.newProcess(name, "kube-apiserver", flags),
-		URL:     fmt.Sprintf("https://127.0.0.1:%d", port),
+		Process:   c.newProcess(name, "kube-apiserver", flags),
+		URL:       fmt.Sprintf("https://127.0.0.1:%d", port),
+		Addresses: addresses,
 	}
 	server.prepare = c.prepareAuditLog
 	server.ready = healthy(adminTLS, server.URL+"/readyz")

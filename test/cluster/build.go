@@ -38,7 +38,7 @@ func Build(ctx context.Context, log io.Writer) (string, error) {
 			"./controlplane",
 		},
 		output: filepath.Join(module, "bin", "controlplane"),
-		what: "etcd, kube-apiserver and kube-controller-manager " + KubernetesVersion + " from source " +
+		what: "Kubernetes " + KubernetesVersion + ", etcd and CoreDNS from source " +
 			"(the first time about 7 minutes on 2 cores, then seconds)",
 		log: log,
 	})

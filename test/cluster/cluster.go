@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -38,6 +39,7 @@ type Cluster struct {
 	mu         sync.Mutex
 	ports      []port
 	apiServers []*APIServer // all of them, the first first
+	added      []*Process   // those of AddProcess
 }
 
 // Start boots a cluster and returns when its API server answers and its controllers work. The context bounds the boot, not
@@ -159,6 +161,7 @@ func (c *Cluster) processes() []*Process {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	processes = append(processes, c.added...)
 	for _, server := range c.apiServers {
 		processes = append(processes, server.Process)
 	}
@@ -170,6 +173,9 @@ func (c *Cluster) processes() []*Process {
 
 // Directory holds everything that the cluster writes. It goes away with the cluster.
 func (c *Cluster) Directory() string { return c.directory }
+
+// PodCIDRs are the ranges of the pods' addresses, the primary family first.
+func (c *Cluster) PodCIDRs() []netip.Prefix { return c.options.PodCIDRs }
 
 // Clientset is a client with an administrator's rights and without a client-side rate limit.
 func (c *Cluster) Clientset() kubernetes.Interface { return c.clientset }

@@ -60,11 +60,15 @@ func (c *credentials) issue(options Options) (err error) {
 	if c.etcdAuthority, err = newAuthority(options.Name + "-etcd"); err != nil {
 		return err
 	}
-	// What a client inside the cluster would call the API server: the first address of the Services' range.
+	// What a client inside the cluster would call the API server: the first address of the Services' range, and the first
+	// host.
 	names := []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc"}
 	var addresses []net.IP
 	for _, services := range options.ServiceCIDRs {
 		addresses = append(addresses, addressAfter(services.Addr(), 1).AsSlice())
+	}
+	for _, host := range options.hostAddresses(1) {
+		addresses = append(addresses, host.AsSlice())
 	}
 	if c.server, err = c.authority.server("kube-apiserver", names, addresses); err != nil {
 		return err

@@ -75,6 +75,22 @@ func (c *Cluster) ServiceAccount(ctx context.Context, namespace, name string, va
 	return access, nil
 }
 
+// User is the access of a user of Kubernetes, by a client certificate.
+func (c *Cluster) User(name string, groups ...string) (Access, error) {
+	pair, err := c.credentials.authority.client(name, groups...)
+	if err != nil {
+		return Access{}, fmt.Errorf("cluster %s: %w", c.Name, err)
+	}
+	access := c.access(name)
+	access.ClientCertificate, access.ClientKey = pair.certificate, pair.key
+	return access, nil
+}
+
+// WriteKubeconfig writes a kubeconfig with this access alone, as the current context.
+func (a Access) WriteKubeconfig(file string) error {
+	return writeKubeconfig(file, a.Context, a)
+}
+
 // WriteKubeconfig writes one kubeconfig with a context for each access, and no current context.
 func WriteKubeconfig(file string, accesses ...Access) error {
 	return writeKubeconfig(file, "", accesses...)

@@ -68,8 +68,8 @@ func (o Options) ranges(ipv4, ipv6 string) []netip.Prefix {
 	return prefixes
 }
 
-// hostAddresses are those of the nth host of the cluster, of the families that its pods have. Nothing listens on them:
-// they are what API servers and Nodes say of themselves.
+// hostAddresses are those of the nth host of the cluster, of the families that its pods have: what API servers and Nodes say
+// of themselves. Nothing has them, unless package network makes it so.
 func (o Options) hostAddresses(n int) []netip.Addr {
 	addresses := make([]netip.Addr, 0, len(o.PodCIDRs))
 	for _, pods := range o.PodCIDRs {

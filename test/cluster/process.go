@@ -32,6 +32,7 @@ type Process struct {
 	group     func() int                      // the process group to join
 	prepare   func() error                    // before each start; may be nil
 	ready     func(ctx context.Context) error // nil when the process does its work
+	within    func(start func() error) error  // calls start from where the process is to be; nil is here
 
 	mu      sync.Mutex
 	current *execution // the last one; nil before the first
@@ -84,6 +85,7 @@ func (p *Process) Start(ctx context.Context, flags ...string) error {
 		logFile:   p.logFile,
 		group:     p.group(),
 		inUse:     true,
+		within:    p.within,
 	})
 	if err != nil {
 		return fmt.Errorf("start %s: %w", p.name, err)
@@ -197,6 +199,7 @@ type spawnOptions struct {
 	logFile   string
 	group     int  // the process group to join; 0 makes a new one
 	inUse     bool // keeps the directory from being removed while the process lives
+	within    func(start func() error) error
 }
 
 // spawn starts a process that ends with this one. It is in a process group of its own cluster, so that Ctrl-C in a
@@ -229,7 +232,11 @@ func spawn(options spawnOptions) (_ *execution, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := command.Start(); err != nil {
+	start := command.Start
+	if options.within != nil {
+		start = func() error { return options.within(command.Start) }
+	}
+	if err := start(); err != nil {
 		return nil, err
 	}
 	started := &execution{command: command, stdin: stdin, exited: make(chan struct{})}

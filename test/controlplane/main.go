@@ -1,13 +1,15 @@
-// Command controlplane is a Kubernetes control plane in one binary: etcd, kube-apiserver and kube-controller-manager as
+// Command controlplane is Kubernetes in one binary: etcd, kube-apiserver, kube-controller-manager, kube-proxy and CoreDNS as
 // released, each by its own name and with its own flags.
 //
 //	controlplane etcd --data-dir …
 //	controlplane etcdutl restore …
 //	controlplane kube-apiserver --etcd-servers …
 //	controlplane kube-controller-manager --kubeconfig …
+//	controlplane kube-proxy --kubeconfig …
+//	controlplane coredns -conf …
 //	controlplane guard DIRECTORY
 //
-// One binary rather than four, because they share most of their code: it links once and takes a third of the space.
+// One binary rather than six, because they share most of their code: it links once and takes a third of the space.
 package main
 
 import (
@@ -23,6 +25,7 @@ import (
 	_ "k8s.io/component-base/metrics/prometheus/version"  // the build_info metric, as in the released binaries
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
 )
 
 func main() {
@@ -33,7 +36,7 @@ func main() {
 func run(arguments []string) int {
 	program := filepath.Base(arguments[0])
 	if len(arguments) < 2 {
-		fmt.Fprintf(os.Stderr, "usage: %s etcd|etcdutl|guard|kube-apiserver|kube-controller-manager [flags]\n", program)
+		fmt.Fprintf(os.Stderr, "usage: %s coredns|etcd|etcdutl|guard|kube-apiserver|kube-controller-manager|kube-proxy [flags]\n", program)
 		return 2
 	}
 	component, arguments := arguments[1], arguments[2:]
@@ -51,6 +54,10 @@ func run(arguments []string) int {
 		return execute(apiserver.NewAPIServerCommand(), arguments)
 	case "kube-controller-manager":
 		return execute(controllermanager.NewControllerManagerCommand(), arguments)
+	case "kube-proxy":
+		return execute(proxy.NewProxyCommand(), arguments)
+	case "coredns":
+		return runCoreDNS(arguments)
 	default:
 		fmt.Fprintf(os.Stderr, "%s: unknown component %q\n", program, component)
 		return 2

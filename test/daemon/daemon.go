@@ -69,6 +69,26 @@ func Sync(ctx context.Context, binary, directory string, a, b cluster.Access, fl
 	}, flags...)})
 }
 
+// Link has xcc give itself its identity in two clusters, by an administrator's access to each, and gives the path of the
+// kubeconfig that it writes. The flags are those of `xcc link`.
+func Link(ctx context.Context, binary, directory string, a, b cluster.Access, flags ...string) (string, error) {
+	admin, linked := filepath.Join(directory, "admin.kubeconfig"), filepath.Join(directory, "xcc.kubeconfig")
+	if err := cluster.WriteKubeconfig(admin, a, b); err != nil {
+		return "", err
+	}
+	d, err := Start(ctx, Options{Binary: binary, Arguments: append([]string{
+		"link", "--kubeconfig", admin, "--context-a", a.Context, "--context-b", b.Context, "--output", linked,
+	}, flags...)})
+	if err != nil {
+		return "", err
+	}
+	code, err := d.Wait(ctx)
+	if err == nil && code != 0 {
+		err = fmt.Errorf("xcc link exited with %d:\n%s", code, d.Log())
+	}
+	return linked, err
+}
+
 // PID is the process.
 func (d *Daemon) PID() int {
 	return d.command.Process.Pid
