@@ -21,6 +21,7 @@ import (
 // report collects what was measured.
 type report struct {
 	began     time.Time
+	demand    cpuDemand // when it began
 	rows      []row
 	latencies []latencyCurve
 	memory    []memoryPoint
@@ -33,7 +34,7 @@ type latencyCurve struct {
 }
 
 func newReport() report {
-	return report{began: time.Now()}
+	return report{began: time.Now(), demand: demandOfMachine()}
 }
 
 func (r *report) add(rows ...row) {
@@ -76,7 +77,7 @@ func (r *report) write(options options, out io.Writer) error {
 	if err := r.plot(options.out); err != nil {
 		return fmt.Errorf("-out: %w", err)
 	}
-	_, err := fmt.Fprintf(out, "\n%s; results and plots are in %s\n", machine(), options.out)
+	_, err := fmt.Fprintf(out, "\n%s; results and plots are in %s\n", r.machine(), options.out)
 	return err
 }
 
@@ -155,7 +156,7 @@ type resultRow struct {
 func (r *report) writeJSON(options options) error {
 	all := results{
 		Began: r.began, Took: time.Since(r.began).Round(time.Second).String(),
-		Machine: machine(), Kubernetes: cluster.KubernetesVersion, Options: options,
+		Machine: r.machine(), Kubernetes: cluster.KubernetesVersion, Options: options,
 	}
 	for _, row := range r.rows {
 		result := resultRow{row: row, XCCMedian: median(row.XCC), Pass: row.passes()}
@@ -179,13 +180,15 @@ func finite(value float64) *float64 {
 	return &value
 }
 
-// machine says what the numbers were measured on.
-func machine() string {
+// machine says what the numbers were measured on. A virtual machine may not get the CPU time that it asks for; the more
+// of it that is, the less the numbers mean.
+func (r *report) machine() string {
 	text := fmt.Sprintf("%d CPUs", runtime.NumCPU())
 	if model, err := cpuModel(); err == nil {
 		text += " (" + model + ")"
 	}
-	return fmt.Sprintf("%s, %s/%s, %s", text, runtime.GOOS, runtime.GOARCH, runtime.Version())
+	stolen := demandOfMachine().stolenSince(r.demand)
+	return fmt.Sprintf("%s, %s/%s, %s, %.0f%% of the CPU time asked for was not given", text, runtime.GOOS, runtime.GOARCH, runtime.Version(), 100*stolen)
 }
 
 func cpuModel() (string, error) {

@@ -73,6 +73,39 @@ func procField(pid int, file, name string) (int64, error) {
 	return 0, fmt.Errorf("no %s in %s", name, path)
 }
 
+// cpuDemand is the CPU time of the machine since it booted, in ticks: what it used, and what it would have used but its
+// host gave to other guests.
+type cpuDemand struct {
+	used, stolen float64
+}
+
+// demandOfMachine reads the first line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal
+// (proc_stat(5)). Where there is none, nothing is known and nothing is stolen.
+func demandOfMachine() (d cpuDemand) {
+	content, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return d
+	}
+	line, _, _ := strings.Cut(string(content), "\n")
+	for i, field := range strings.Fields(line) {
+		ticks, err := strconv.ParseFloat(field, 64)
+		switch {
+		case err != nil:
+		case i == 1, i == 2, i == 3, i == 6, i == 7:
+			d.used += ticks
+		case i == 8:
+			d.stolen = ticks
+		}
+	}
+	return d
+}
+
+// stolenSince is the part of the CPU time that the machine asked for and did not get.
+func (d cpuDemand) stolenSince(before cpuDemand) float64 {
+	stolen := d.stolen - before.stolen
+	return stolen / max(1, stolen+d.used-before.used)
+}
+
 const (
 	quietWindow  = 500 * time.Millisecond
 	quietShare   = 0.1
