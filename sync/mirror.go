@@ -3,7 +3,6 @@ package sync
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -102,6 +101,8 @@ type Direction struct {
 	Objects ObjectReader
 	// Exports is the target in its other role, that of a source.
 	Exports SourceReader
+	// RecoverAfter is how long the target's own Service must keep enough ready addresses before failover ends; zero for not at all.
+	RecoverAfter time.Duration
 	// Overlap is that of source and target.
 	Overlap AddressOverlap
 	// Brake bounds the withdrawals.
@@ -142,6 +143,8 @@ type Mirror struct {
 	// stale: the source has been silent for longer than WithdrawAfter.
 	stale atomic.Bool
 
+	recovery recovery
+
 	looks, tending pulse
 }
 
@@ -157,6 +160,7 @@ func NewMirror(name string, direction Direction) *Mirror {
 		verdicts:  map[Key]unique.Handle[Verdict]{},
 		foreign:   map[Key][]*Copy{},
 		dated:     map[Key]int64{},
+		recovery:  recovery{after: direction.RecoverAfter},
 	}
 	mirror.queue.lanes.waited = func(lane Lane, wait time.Duration) { mirror.Observer.Waited(lane, wait) }
 	return mirror
@@ -243,6 +247,9 @@ func (m *Mirror) work(ctx context.Context) bool {
 // name is to be looked at again.
 func (m *Mirror) reconcile(ctx context.Context, key Key) (Verdict, error) {
 	verdict, err := m.bring(ctx, key)
+	if err != nil {
+		m.recovery.forget(key)
+	}
 	if (err != nil || verdict.Reason == Held) && m.drained() {
 		return m.evacuate(ctx, key, verdict, err)
 	}
@@ -285,6 +292,9 @@ func (m *Mirror) bring(ctx context.Context, key Key) (Verdict, error) {
 		if err != nil {
 			return plan.Verdict, err
 		}
+		if left, recovers := m.recovery.note(key, plan); recovers {
+			m.queue.RetryAfter(key, left)
+		}
 		held, err := m.brake(ctx, key, plan)
 		if held {
 			return heldVerdict(), nil
@@ -302,6 +312,9 @@ func (m *Mirror) bring(ctx context.Context, key Key) (Verdict, error) {
 		}
 		if m.isForeign(key) {
 			m.queue.RetryAfter(key, recheck)
+		}
+		if plan.Yields {
+			m.recovery.forget(key)
 		}
 		m.tellDone(look)
 		return plan.Verdict, nil
@@ -332,35 +345,6 @@ func unproven(err error) Verdict {
 
 func heldVerdict() Verdict {
 	return refused(Held, "its Service is gone, but too many others went with it; see the log line of the delete brake")
-}
-
-// look decides on a name from what the watches told. A plan that takes something away is made again from a live reading
-// of the source: nothing is deleted or emptied on the word of a cache.
-func (m *Mirror) look(ctx context.Context, rules Rules, key Key) (Look, error) {
-	source, target, err := m.read(key)
-	if err != nil {
-		return Look{Key: key}, err
-	}
-	if m.stale.Load() {
-		// An operator has chosen no addresses over addresses that nobody can vouch for. The Service stays.
-		plan := rules.Plan(source.withoutEndpoints(), target)
-		if !plan.Withdraws && !rules.Drained {
-			plan.Verdict = refused(SourceUnproven, "the source was silent for too long, so its addresses are withdrawn until it answers")
-		}
-		if !plan.Withdraws {
-			return Look{Key: key, Source: source, Target: target, Plan: plan}, nil
-		}
-	}
-	plan := rules.Plan(source, target)
-	if plan.Destroys() {
-		service, slices, err := m.Source.Live(ctx, key)
-		if err != nil {
-			return Look{Key: key, Source: source, Target: target, Plan: Plan{Verdict: unproven(err)}}, err
-		}
-		source = Source{Service: service, Slices: slices}
-		plan = rules.Plan(source, target)
-	}
-	return Look{Key: key, Source: source, Target: target, Plan: plan}, nil
 }
 
 // brake asks the delete brake about a plan that withdraws, and tells it of one that doesn't.
@@ -412,24 +396,4 @@ func (m *Mirror) tendBrake(ctx context.Context) error {
 		m.queue.AddBacklog(key)
 	}
 	return err
-}
-
-func (m *Mirror) read(key Key) (Source, Target, error) {
-	service, slices, sourceErr := m.Source.Exported(key)
-	copies, targetErr := m.Target.Copies(key)
-	native, _, exportsErr := m.Exports.Exported(key)
-	if err := errors.Join(sourceErr, targetErr, exportsErr); err != nil {
-		return Source{}, Target{}, fmt.Errorf("%w: %w", errUnsynced, err)
-	}
-	m.mu.Lock()
-	copies = append(copies, m.foreign[key]...)
-	m.mu.Unlock()
-	families, cidrs := m.Target.Network()
-	return Source{Service: service, Slices: slices}, Target{
-		Namespace:   m.Target.Namespace(key.Namespace),
-		Copies:      copies,
-		Exports:     native != nil && !IsMirrored(native),
-		Network:     Network{Families: families, ServiceCIDRs: cidrs},
-		Overlapping: m.Overlap.Among(slices),
-	}, nil
 }

@@ -158,7 +158,7 @@ func survey(c *cli.Context, mirror *sync.Mirror, from, into *clusters.Facts) err
 			continue
 		}
 		from.Exports.Count++
-		if verdict := verdicts[key]; verdict.Reason != "" {
+		if verdict := verdicts[key]; verdict.State == sync.Refused || verdict.State == sync.Pending {
 			from.Exports.Hindered = append(from.Exports.Hindered, clusters.Hindered{Service: key.String(), Reason: string(verdict.Reason), Message: verdict.Message})
 		}
 	}
