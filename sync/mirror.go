@@ -247,9 +247,6 @@ func (m *Mirror) work(ctx context.Context) bool {
 // name is to be looked at again.
 func (m *Mirror) reconcile(ctx context.Context, key Key) (Verdict, error) {
 	verdict, err := m.bring(ctx, key)
-	if err != nil {
-		m.recovery.forget(key)
-	}
 	if (err != nil || verdict.Reason == Held) && m.drained() {
 		return m.evacuate(ctx, key, verdict, err)
 	}
@@ -281,6 +278,7 @@ func (m *Mirror) evacuate(ctx context.Context, key Key, verdict Verdict, err err
 func (m *Mirror) bring(ctx context.Context, key Key) (Verdict, error) {
 	rules, err := m.provenRules(ctx)
 	if err != nil {
+		m.recovery.forget(key)
 		return unproven(err), err
 	}
 	if err := m.refreshForeign(ctx, rules, key); err != nil {
@@ -290,6 +288,7 @@ func (m *Mirror) bring(ctx context.Context, key Key) (Verdict, error) {
 		look, err := m.look(ctx, rules, key)
 		plan := look.Plan
 		if err != nil {
+			m.recovery.forget(key)
 			return plan.Verdict, err
 		}
 		if left, recovers := m.recovery.note(key, plan); recovers {

@@ -237,7 +237,7 @@ func TestJoin(t *testing.T) {
 		p.one.annotate(t, map[string]string{modeAnnotation: "jion"})
 		for _, w := range p.ways() {
 			w.added(t, "cart", nil)
-			w.says(t, "cart", `"jion"`)
+			w.says(t, "cart", "which is no mode")
 		}
 	})
 
