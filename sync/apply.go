@@ -189,7 +189,12 @@ func (m *Mirror) refreshForeign(ctx context.Context, rules Rules, key Key) error
 	before := m.foreign[key]
 	delete(m.foreign, key)
 	m.mu.Unlock()
+	isExported := m.targetExports(key)
 	for i, c := range before {
+		if isExported && c.Kind != KindEndpointSlice {
+			// It is no longer outside all watches, or belongs to what is not.
+			continue
+		}
 		if _, err := m.lookUp(ctx, rules, key, deletion(c).Object); err != nil {
 			m.mu.Lock()
 			m.foreign[key] = append(m.foreign[key], before[i:]...)

@@ -60,10 +60,8 @@ func (r Rules) diff(pointer *Pointer, copies []*Copy) []Change {
 		return c
 	}
 	var services, created, updated, endpoints, removed []Change
-	if c := take(KindService, pointer.Service); c != nil && r.owns(c) && reborn(pointer.Service, c) {
-		services = append(services, deletion(c), Change{Create, pointer.Service})
-	} else {
-		services = append(services, r.bring(pointer.Service, c)...)
+	if pointer.Service != nil {
+		services = r.bringService(pointer.Service, take(KindService, pointer.Service))
 	}
 	gains := map[string]int{}
 	for _, slice := range pointer.Slices {
@@ -141,6 +139,13 @@ func (r Rules) strays(copies []*Copy) []Change {
 		}
 	}
 	return changes
+}
+
+func (r Rules) bringService(service *corev1.Service, c *Copy) []Change {
+	if c != nil && r.owns(c) && reborn(service, c) {
+		return []Change{deletion(c), {Create, service}}
+	}
+	return r.bring(service, c)
 }
 
 // bring gives the write that makes the object stand as wanted: none where it does already, or where the name is not ours.

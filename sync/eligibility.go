@@ -38,8 +38,10 @@ type Target struct {
 	// Copies are all objects with the follower label that belong to the name, whoever made them, and those without that
 	// were found in the pointer's way.
 	Copies []*Copy
-	// Exports reports that the target itself exports a Service of the name.
-	Exports bool
+	// Native is what the target itself exports under the name; without a Service where it exports nothing.
+	Native Source
+	// Recovered: the native Service has had enough ready addresses of its own for some time.
+	Recovered bool
 	// Network is what the target's Services can have.
 	Network Network
 	// Overlapping are addresses of the source's slices that are exported pods of the target, too.
@@ -90,85 +92,137 @@ const (
 // demand is what must be so for a pointer to exist. Where it is not, that decides the verdict.
 type demand struct {
 	// says it in words; "it" is the Service.
-	says    string
+	says string
+	// of says which names it is a demand on.
+	of      subject
 	unmet   func(r Rules, source Source, target Target) bool
 	verdict func(r Rules, source Source, target Target) Verdict
 }
 
+// subject is a kind of name. One that both clusters export, and at least one of them with a mode, is to be joined; any other is to be
+// mirrored by a pointer.
+type subject uint8
+
+const (
+	everyName subject = iota
+	pointerNames
+	joinedNames
+)
+
 // demands decide in this order: the first that is not met gives the verdict.
 var demands = []demand{{
-	"the source exports it, and it is not itself a pointer",
-	func(_ Rules, source Source, _ Target) bool {
+	says: "the source exports it, and it is not itself a pointer",
+	unmet: func(_ Rules, source Source, _ Target) bool {
 		return source.Service == nil || IsMirrored(source.Service)
 	},
-	func(r Rules, _ Source, target Target) Verdict {
+	verdict: func(r Rules, _ Source, target Target) Verdict {
 		return Verdict{State: Withdrawn, Message: r.strangers(target.Copies)}
 	},
 }, {
-	"its namespace is not one of Kubernetes",
-	func(_ Rules, source Source, _ Target) bool { return isReserved(source.Service) },
-	func(_ Rules, source Source, _ Target) Verdict {
+	says:  "its namespace is not one of Kubernetes",
+	unmet: func(_ Rules, source Source, _ Target) bool { return isReserved(source.Service) },
+	verdict: func(_ Rules, source Source, _ Target) Verdict {
 		return refused(ReservedNamespace, "namespace %s belongs to Kubernetes; move the Service to a namespace of its own", source.Service.Namespace)
 	},
 }, {
-	"it is no alias for a DNS name",
-	func(_ Rules, source Source, _ Target) bool {
+	says: "it is no alias for a DNS name",
+	unmet: func(_ Rules, source Source, _ Target) bool {
 		return source.Service.Spec.Type == corev1.ServiceTypeExternalName
 	},
-	func(_ Rules, source Source, _ Target) Verdict {
+	verdict: func(_ Rules, source Source, _ Target) Verdict {
 		return refused(ExternalName, "it is an alias for %s and has no endpoints; create the same alias in the other cluster", source.Service.Spec.ExternalName)
 	},
 }, {
-	"the target exports no Service of its name",
-	func(_ Rules, _ Source, target Target) bool { return target.Exports },
-	func(Rules, Source, Target) Verdict {
-		return refused(ExportedByBoth, "both clusters export a Service of this name; remove the label from one of them")
+	says:  "the target exports no Service of its name",
+	of:    pointerNames,
+	unmet: func(_ Rules, _ Source, target Target) bool { return target.exports() },
+	verdict: func(Rules, Source, Target) Verdict {
+		return refused(ExportedByBoth, "both clusters export a Service of this name; remove the label from one of them, or annotate both with %s", joiningModes)
 	},
 }, {
-	"the target has its namespace, or may get it",
-	func(r Rules, _ Source, target Target) bool { return target.Namespace == nil && !r.CreateNamespaces },
-	func(_ Rules, source Source, _ Target) Verdict {
+	says:  "the Service that the target exports asks for the same mode",
+	of:    joinedNames,
+	unmet: func(_ Rules, source Source, target Target) bool { return !agree(source.Service, target.Native.Service) },
+	verdict: func(_ Rules, source Source, target Target) Verdict {
+		return modeVerdict(ModeOf(source.Service), ModeOf(target.Native.Service))
+	},
+}, {
+	says: "both Services have a selector and an address of their own",
+	of:   joinedNames,
+	unmet: func(_ Rules, source Source, target Target) bool {
+		return !canBeJoined(source.Service) || !canBeJoined(target.Native.Service)
+	},
+	verdict: func(_ Rules, source Source, _ Target) Verdict { return notJoinableVerdict(source.Service) },
+}, {
+	says: "both Services have the same ports, by name and protocol",
+	of:   joinedNames,
+	unmet: func(_ Rules, source Source, target Target) bool {
+		return !haveSamePorts(source.Service, target.Native.Service)
+	},
+	verdict: func(_ Rules, source Source, target Target) Verdict {
+		return portVerdict(source.Service, target.Native.Service)
+	},
+}, {
+	says:  "the target has its namespace, or may get it",
+	unmet: func(r Rules, _ Source, target Target) bool { return target.Namespace == nil && !r.CreateNamespaces },
+	verdict: func(_ Rules, source Source, _ Target) Verdict {
 		return refused(NamespaceMissing, "the other cluster has no namespace %s; create it, or run with --create-namespaces", source.Service.Namespace)
 	},
 }, {
-	"the target is not deleting its namespace",
-	func(_ Rules, _ Source, target Target) bool {
+	says: "the target is not deleting its namespace",
+	unmet: func(_ Rules, _ Source, target Target) bool {
 		return target.Namespace != nil && target.Namespace.DeletionTimestamp != nil
 	},
-	func(_ Rules, source Source, _ Target) Verdict {
+	verdict: func(_ Rules, source Source, _ Target) Verdict {
 		return refused(NamespaceTerminating, "the other cluster is deleting namespace %s; it resumes when the namespace is created again", source.Service.Namespace)
 	},
 }, {
-	"its namespace in the target takes pointers",
-	func(_ Rules, _ Source, target Target) bool {
+	says: "its namespace in the target takes pointers",
+	unmet: func(_ Rules, _ Source, target Target) bool {
 		return target.Namespace != nil && target.Namespace.Labels[LabelExport] == OptedOut
 	},
-	func(_ Rules, source Source, _ Target) Verdict {
+	verdict: func(_ Rules, source Source, _ Target) Verdict {
 		return refused(NamespaceOptedOut, "namespace %s in the other cluster is labelled %s=%s; remove that label", source.Service.Namespace, LabelExport, OptedOut)
 	},
 }, {
-	"the target's Services can have one of its IP families",
-	func(_ Rules, source Source, target Target) bool {
-		return len(sharedFamilies(source.Service, target.Network.Families)) == 0
+	says: "the target's Services can have one of its IP families",
+	unmet: func(_ Rules, source Source, target Target) bool {
+		return len(target.familiesFor(source.Service)) == 0
 	},
-	func(_ Rules, source Source, target Target) Verdict {
+	verdict: func(_ Rules, source Source, target Target) Verdict {
+		if target.exports() {
+			return refused(NoSharedIPFamily, "it has %v, the Service in the other cluster has %v; give both a family in common",
+				source.Service.Spec.IPFamilies, target.Native.Service.Spec.IPFamilies)
+		}
 		return refused(NoSharedIPFamily, "it has %v, the other cluster's Services have %v; give it a family of both",
 			source.Service.Spec.IPFamilies, target.Network.Families)
 	},
 }, {
-	"nothing that is not xcc's has its name in the target",
-	func(r Rules, _ Source, target Target) bool { return r.inTheWay(target.Copies) != nil },
-	func(r Rules, _ Source, target Target) Verdict { return r.conflict(r.inTheWay(target.Copies)) },
+	says:    "nothing that is not xcc's has its name in the target",
+	of:      pointerNames,
+	unmet:   func(r Rules, _ Source, target Target) bool { return r.inTheWay(target.Copies) != nil },
+	verdict: func(r Rules, _ Source, target Target) Verdict { return r.conflict(r.inTheWay(target.Copies)) },
 }}
 
-// judge decides whether a pointer is to exist.
+// judge decides whether a pointer is to exist, or, where both clusters export the name, whether the two are to be joined.
 func (r Rules) judge(source Source, target Target) Verdict {
 	for _, demand := range demands {
-		if demand.unmet(r, source, target) {
+		if demand.of.includes(source, target) && demand.unmet(r, source, target) {
 			return demand.verdict(r, source, target)
 		}
 	}
 	return Verdict{State: Mirrored}
+}
+
+// includes reports whether a name is of this kind. For a kind that is not every name, the source has to export it.
+func (s subject) includes(source Source, target Target) bool {
+	switch s {
+	case joinedNames:
+		return target.joins(source)
+	case pointerNames:
+		return !target.joins(source)
+	}
+	return true
 }
 
 // isReserved reports whether the Service is part of Kubernetes. A pointer in kube-system, or for the API server itself,
@@ -221,7 +275,7 @@ func (r Rules) foreignEndpoints(copies []*Copy) *Copy {
 
 func (r Rules) conflict(c *Copy) Verdict {
 	if r.isFromHere(c) && !c.Follower {
-		return refused(Conflict, "%s in the other cluster has lost its label %s=%s, and is not touched without; label it again, or delete it", c, LabelExport, Follower)
+		return refused(Conflict, "%s in the other cluster has lost its label %s=%s, and is not touched without; delete it, or take the annotations fair.com/origin-… off as well to make it a Service of that cluster's own", c, LabelExport, Follower)
 	}
 	return refused(Conflict, "%s in the other cluster is not xcc's; delete or rename it, or remove the label here", c)
 }

@@ -77,6 +77,33 @@ func named(namespace, name string) func(*corev1.Service) {
 	return func(service *corev1.Service) { service.Namespace, service.Name = namespace, name }
 }
 
+// mode annotates a Service.
+func mode(mode Mode) func(*corev1.Service) {
+	return func(service *corev1.Service) { annotate(service, AnnotationMode, string(mode)) }
+}
+
+func minReady(text string) func(*corev1.Service) {
+	return func(service *corev1.Service) { annotate(service, AnnotationMinReady, text) }
+}
+
+func annotate(service *corev1.Service, key, value string) {
+	metav1.SetMetaDataAnnotation(&service.ObjectMeta, key, value)
+}
+
+// native is a Service of the same name that green exports itself.
+func native(edits ...func(*corev1.Service)) *corev1.Service {
+	service := exported(edits...)
+	service.UID = "uid-of-native"
+	return service
+}
+
+// joinedTarget is a reading of green, which exports the name itself, and in which objects of ours stand.
+func joinedTarget(native Source, copies ...*Copy) Target {
+	target := targetOf(copies...)
+	target.Native = native
+	return target
+}
+
 // sliceOf is a slice of the exported Service in blue.
 func sliceOf(name string, endpoints ...discoveryv1.Endpoint) *discoveryv1.EndpointSlice {
 	return &discoveryv1.EndpointSlice{

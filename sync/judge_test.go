@@ -48,7 +48,7 @@ func TestJudge(t *testing.T) {
 		{"its name is free in other namespaces", rules(), sourceOf(exported(named("shop", "kubernetes"))), targetOf(), Verdict{State: Mirrored}},
 		{"its namespace is free for other names", rules(), sourceOf(exported(named("default", "web"))), targetOf(), Verdict{State: Mirrored}},
 		{"an alias is refused", rules(), sourceOf(exported(externalName)), targetOf(), Verdict{State: Refused, Reason: ExternalName}},
-		{"exported by both", rules(), sourceOf(exported()), Target{Namespace: shop, Network: dualStack, Exports: true}, Verdict{State: Refused, Reason: ExportedByBoth}},
+		{"exported by both", rules(), sourceOf(exported()), Target{Namespace: shop, Network: dualStack, Native: sourceOf(exported())}, Verdict{State: Refused, Reason: ExportedByBoth}},
 		{"the namespace is missing", rules(), sourceOf(exported()), Target{Network: dualStack}, Verdict{State: Refused, Reason: NamespaceMissing}},
 		{"a missing namespace may be created", creating, sourceOf(exported()), Target{Network: dualStack}, Verdict{State: Mirrored}},
 		{
@@ -92,11 +92,11 @@ func TestJudge(t *testing.T) {
 			Verdict{State: Refused, Reason: ReservedNamespace},
 		},
 		{
-			"alias goes before exported by both", rules(), sourceOf(exported(externalName)), Target{Exports: true},
+			"alias goes before exported by both", rules(), sourceOf(exported(externalName)), Target{Native: sourceOf(exported())},
 			Verdict{State: Refused, Reason: ExternalName},
 		},
 		{
-			"exported by both goes before the namespace", rules(), sourceOf(exported()), Target{Exports: true},
+			"exported by both goes before the namespace", rules(), sourceOf(exported()), Target{Native: sourceOf(exported())},
 			Verdict{State: Refused, Reason: ExportedByBoth},
 		},
 		{

@@ -126,10 +126,12 @@ func (t Target) knows(found *Copy) bool {
 	return slices.ContainsFunc(t.Copies, func(c *Copy) bool { return c.Kind == found.Kind && c.UID == found.UID })
 }
 
-// Pointer gives the pointer's Service as it stands, nil where there is none, and counts its addresses.
+// Pointer gives the pointer's Service as it stands, nil where there is none, and counts its addresses; or those that were added to a
+// Service of the target's own.
 func (m *Mirror) Pointer(target Target) (service *Copy, ready, total int) {
 	rules, kind := m.Rules, KindEndpointSlice
-	if rules.Cluster = m.Heartbeat.UID(); rules.EndpointsAPI == EndpointsOnly {
+	rules.Cluster = m.Heartbeat.UID()
+	if service = rules.liveService(target.Copies); service != nil && rules.EndpointsAPI == EndpointsOnly {
 		kind = KindEndpoints
 	}
 	for _, c := range target.Copies {
@@ -137,18 +139,21 @@ func (m *Mirror) Pointer(target Target) (service *Copy, ready, total int) {
 			ready, total = ready+int(c.Ready), total+int(c.Total)
 		}
 	}
-	return rules.liveService(target.Copies), ready, total
+	return service, ready, total
 }
 
-// laterDemands are those on a pointer that exists, in their order.
+// laterDemands are those on a name that is mirrored, in their order.
 var laterDemands = []struct {
 	reason Reason
 	says   string
+	of     subject
 }{
-	{EndpointsUnknown, "Kubernetes has made its EndpointSlices"},
-	{Conflict, "nothing that is not xcc's stands where its EndpointSlices and Endpoints go"},
-	{AddressDenied, "all of its addresses may be mirrored"},
-	{NoEndpointsLabelled, "its EndpointSlices carry its label"},
+	{PointerStands, "the pointer that had its name before is gone", joinedNames},
+	{EndpointsUnknown, "Kubernetes has made its EndpointSlices", everyName},
+	{Conflict, "nothing that is not xcc's stands where its EndpointSlices and Endpoints go", everyName},
+	{AddressDenied, "all of its addresses may be mirrored", everyName},
+	{NoEndpointsLabelled, "its EndpointSlices carry its label", pointerNames},
+	{MinReadyInvalid, "the Service that the target exports says how many ready addresses it needs", joinedNames},
 }
 
 // Steps gives the demands on a name in their order, up to the one that is not met.
@@ -162,6 +167,9 @@ func (m *Mirror) Steps(look Look) []Step {
 	rules := m.Rules
 	rules.Cluster = m.Heartbeat.UID()
 	for _, demand := range demands {
+		if !demand.of.includes(look.Source, look.Target) {
+			continue
+		}
 		unmet := demand.unmet(rules, look.Source, look.Target)
 		steps = append(steps, Step{demand.says, !unmet})
 		if unmet && verdict.Reason == Held {
@@ -172,6 +180,9 @@ func (m *Mirror) Steps(look Look) []Step {
 		}
 	}
 	for _, demand := range laterDemands {
+		if !demand.of.includes(look.Source, look.Target) {
+			continue
+		}
 		unmet := verdict.Reason == demand.reason
 		steps = append(steps, Step{demand.says, !unmet})
 		if unmet {

@@ -3,7 +3,6 @@ package sync
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -103,6 +102,8 @@ type Direction struct {
 	Objects ObjectReader
 	// Exports is the target in its other role, that of a source.
 	Exports SourceReader
+	// RecoverAfter is how long the target's own Service must keep enough ready addresses before failover ends; zero for not at all.
+	RecoverAfter time.Duration
 	// Overlap is that of source and target.
 	Overlap AddressOverlap
 	// Brake bounds the withdrawals.
@@ -147,6 +148,8 @@ type Mirror struct {
 	// mirroredEvents bounds the Events that say no more than that all is well.
 	mirroredEvents *rate.Limiter
 
+	recovery recovery
+
 	looks, tending pulse
 }
 
@@ -163,6 +166,7 @@ func NewMirror(name string, direction Direction) *Mirror {
 		foreign:   map[Key][]*Copy{},
 		dated:     map[Key]int64{},
 		endpoints: newTurns(),
+		recovery:  recovery{after: direction.RecoverAfter},
 
 		mirroredEvents: rate.NewLimiter(mirroredPerSecond, mirroredAtOnce),
 	}
@@ -295,6 +299,7 @@ func (m *Mirror) evacuate(ctx context.Context, key Key, verdict Verdict, err err
 func (m *Mirror) bring(ctx context.Context, key Key) (Verdict, error) {
 	rules, err := m.provenRules(ctx)
 	if err != nil {
+		m.recovery.forget(key)
 		return unproven(err), err
 	}
 	if err := m.refreshForeign(ctx, rules, key); err != nil {
@@ -304,7 +309,11 @@ func (m *Mirror) bring(ctx context.Context, key Key) (Verdict, error) {
 		look, err := m.look(ctx, rules, key)
 		plan := look.Plan
 		if err != nil {
+			m.recovery.forget(key)
 			return plan.Verdict, err
+		}
+		if left, recovers := m.recovery.note(key, plan); recovers {
+			m.queue.RetryAfter(key, left)
 		}
 		held, err := m.brake(ctx, key, plan)
 		if held {
@@ -326,6 +335,9 @@ func (m *Mirror) bring(ctx context.Context, key Key) (Verdict, error) {
 		}
 		if m.isForeign(key) {
 			m.queue.RetryAfter(key, recheck)
+		}
+		if plan.Yields {
+			m.recovery.forget(key)
 		}
 		m.tellDone(look)
 		return plan.Verdict, nil
@@ -356,35 +368,6 @@ func unproven(err error) Verdict {
 
 func heldVerdict() Verdict {
 	return refused(Held, "its Service is gone, but too many others went with it; see the log line of the delete brake")
-}
-
-// look decides on a name from what the watches told. A plan that takes something away is made again from a live reading
-// of the source: nothing is deleted or emptied on the word of a cache.
-func (m *Mirror) look(ctx context.Context, rules Rules, key Key) (Look, error) {
-	source, target, err := m.read(key)
-	if err != nil {
-		return Look{Key: key}, err
-	}
-	if m.stale.Load() {
-		// An operator has chosen no addresses over addresses that nobody can vouch for. The Service stays.
-		plan := rules.Plan(source.withoutEndpoints(), target)
-		if !plan.Withdraws && !rules.Drained {
-			plan.Verdict = refused(SourceUnproven, "the source was silent for too long, so its addresses are withdrawn until it answers")
-		}
-		if !plan.Withdraws {
-			return Look{Key: key, Source: source, Target: target, Plan: plan}, nil
-		}
-	}
-	plan := rules.Plan(source, target)
-	if plan.Destroys() {
-		service, slices, err := m.Source.Live(ctx, key)
-		if err != nil {
-			return Look{Key: key, Source: source, Target: target, Plan: Plan{Verdict: unproven(err)}}, err
-		}
-		source = Source{Service: service, Slices: slices}
-		plan = rules.Plan(source, target)
-	}
-	return Look{Key: key, Source: source, Target: target, Plan: plan}, nil
 }
 
 // brake asks the delete brake about a plan that withdraws, and tells it of one that doesn't.
@@ -436,24 +419,4 @@ func (m *Mirror) tendBrake(ctx context.Context) error {
 		m.queue.AddBacklog(key)
 	}
 	return err
-}
-
-func (m *Mirror) read(key Key) (Source, Target, error) {
-	service, slices, sourceErr := m.Source.Exported(key)
-	copies, targetErr := m.Target.Copies(key)
-	native, _, exportsErr := m.Exports.Exported(key)
-	if err := errors.Join(sourceErr, targetErr, exportsErr); err != nil {
-		return Source{}, Target{}, fmt.Errorf("%w: %w", errUnsynced, err)
-	}
-	m.mu.Lock()
-	copies = append(copies, m.foreign[key]...)
-	m.mu.Unlock()
-	families, cidrs := m.Target.Network()
-	return Source{Service: service, Slices: slices}, Target{
-		Namespace:   m.Target.Namespace(key.Namespace),
-		Copies:      copies,
-		Exports:     native != nil && !IsMirrored(native),
-		Network:     Network{Families: families, ServiceCIDRs: cidrs},
-		Overlapping: m.Overlap.Among(slices),
-	}, nil
 }

@@ -26,6 +26,8 @@ type model struct {
 	deserted []string
 	// first is the default family of its Services.
 	first corev1.IPFamily
+	// recovered: what it exports itself has had enough ready addresses for some time.
+	recovered bool
 }
 
 func newModel(network Network) *model {
@@ -34,7 +36,7 @@ func newModel(network Network) *model {
 
 // clone is the cluster at this moment. Stored objects are never changed, so they can be shared.
 func (m *model) clone() *model {
-	return &model{objects: maps.Clone(m.objects), serial: m.serial, deserted: slices.Clone(m.deserted), first: m.first}
+	return &model{objects: maps.Clone(m.objects), serial: m.serial, deserted: slices.Clone(m.deserted), first: m.first, recovered: m.recovered}
 }
 
 func id(object Object) string {
@@ -171,7 +173,23 @@ func (m *model) copies(r Rules, key Key) []*Copy {
 }
 
 func (m *model) target(r Rules, key Key, network Network) Target {
-	return Target{Namespace: shop, Copies: m.copies(r, key), Network: network}
+	return Target{Namespace: shop, Copies: m.copies(r, key), Network: network, Native: m.native(key), Recovered: m.recovered}
+}
+
+// native is what the watches for exported Services tell of the cluster.
+func (m *model) native(key Key) Source {
+	service, _ := m.objects[KindService.String()+"/"+key.String()].(*corev1.Service)
+	if service == nil || service.Labels[LabelExport] != Exported {
+		return Source{}
+	}
+	native := nativeOf(service, nil)
+	for _, name := range slices.Sorted(maps.Keys(m.objects)) {
+		slice, ok := m.objects[name].(*discoveryv1.EndpointSlice)
+		if ok && native.Service != nil && slice.Labels[LabelExport] == Exported && slice.Labels[discoveryv1.LabelServiceName] == key.Name {
+			native.Slices = append(native.Slices, slice)
+		}
+	}
+	return native
 }
 
 // precondition holds a write to the UID and resourceVersion that it names. A PUT of something that is gone meets an empty

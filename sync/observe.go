@@ -2,6 +2,7 @@ package sync
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -42,11 +43,21 @@ func (m *Mirror) tellDone(look Look) {
 	if look.Plan.Verdict.State != Mirrored {
 		return
 	}
+	if look.turns() {
+		m.tellJoined(look.Key, look.Plan.Verdict.Reason)
+	}
 	for _, change := range look.Plan.Changes {
 		if isBirth(change) {
 			m.tellMirrored(look.Key)
 		}
 	}
+}
+
+// turns reports whether the plan gives a Service of the target's own the first addresses of the source, or takes them all away for
+// the target's own sake.
+func (l Look) turns() bool {
+	begins := l.Target.exports() && len(l.Plan.Changes) > 0 && l.Plan.Verdict.Reason != Standby && len(ofKind(l.Target.Copies, KindEndpointSlice)) == 0
+	return begins || l.Plan.Yields
 }
 
 // tellLag tells how long a change took to get here, once for each. What was changed before the daemon came is not told:
@@ -66,8 +77,8 @@ func (m *Mirror) date(look Look) (changed time.Time, news bool) {
 	if seen && !wrote {
 		return changed, false
 	}
-	changed, known := LastChange(look.Source.Slices)
-	if !known {
+	changed, known := LastChange(slices.Concat(look.Source.Slices, look.Target.Native.Slices))
+	if !known || look.Plan.Yields {
 		return changed, false
 	}
 	m.dated[look.Key] = changed.UnixNano()
@@ -81,8 +92,27 @@ func (m *Mirror) tellVerdict(key Key, before, verdict Verdict) {
 	case verdict.State == Refused:
 		m.tellSource(key, corev1.EventTypeWarning, string(verdict.Reason), "no whole pointer in "+m.To+": "+verdict.Message)
 		m.tellPointer(key, corev1.EventTypeWarning, string(verdict.Reason), verdict.Message)
-	case verdict.State == Mirrored && before.State == Refused && before.Reason != SourceUnproven:
+	case verdict.State == Mirrored && before.State == Refused && before.Reason != SourceUnproven && verdict.Reason == "":
 		m.tellMirrored(key)
+	}
+}
+
+// tellJoined writes an Event on both Services of a name that both clusters export.
+func (m *Mirror) tellJoined(key Key, reason Reason) {
+	source, native := "", ""
+	switch reason {
+	case Joined:
+		source, native = "its addresses stand in the Service of its name in %s as well", "has the addresses of the Service of its name in %s as well"
+	case FailedOver:
+		source = "its addresses stand in the Service of its name in %s as well, which has too few ready ones of its own"
+		native = "has the addresses of the Service of its name in %s as well, as too few of its own are ready"
+	case Standby:
+		source = "its addresses are gone from the Service of its name in %s, which has enough ready ones of its own again"
+		native = "has enough ready addresses of its own again, so those of %s are gone"
+	}
+	m.tellSource(key, corev1.EventTypeNormal, string(reason), fmt.Sprintf(source, m.To))
+	if service, _, err := m.Exports.Exported(key); err == nil && service != nil && m.TargetEvents != nil {
+		m.TargetEvents.Event(reference(key, service.UID), corev1.EventTypeNormal, string(reason), fmt.Sprintf(native, m.Rules.Name))
 	}
 }
 

@@ -17,16 +17,27 @@ type Plan struct {
 	Changes []Change
 	// Pointer is what the plan leads to; nil where there is to be none.
 	Pointer *Pointer
-	// Withdraws: it deletes the pointer's Service, not to make it anew.
+	// Withdraws: it deletes the pointer's Service, not to make it anew; or, of a name that both clusters export, the slices, for
+	// another cause than that the target has enough addresses of its own.
 	Withdraws bool
 	// Empties: the pointer's slices, or its Endpoints, have ready addresses before it and none after it.
 	Empties bool
+	// Recovers: what was added to the target's own Service stands as long as that has not kept enough addresses for some time.
+	Recovers bool
+	// Yields: it has, and what was added goes.
+	Yields bool
 }
 
-// Destroys reports whether the plan takes something away that the target's clients may be using. Such a plan may only
-// be carried out if it was made from a live reading of the source.
+// Destroys reports whether the plan takes something away that the target's clients may be using, because of the source. Such a plan
+// may only be carried out if it was made from a live reading of the source.
 func (p Plan) Destroys() bool {
 	return p.Withdraws || p.Empties || p.deletes()
+}
+
+// restsOnNative reports whether the plan takes something away from a Service of the target's own, which may be because of that Service.
+// Such a plan may only be carried out if it was made from a live reading of it.
+func (p Plan) restsOnNative(target Target) bool {
+	return p.Yields || p.Withdraws && target.exports()
 }
 
 func (p Plan) deletes() bool {
@@ -46,21 +57,24 @@ func (r Rules) Plan(source Source, target Target) Plan {
 		if verdict.Reason != NamespaceTerminating {
 			plan.Changes = r.diff(nil, target.Copies)
 		}
-		plan.Withdraws = plan.deletes()
+		plan.Withdraws = plan.deletes() || target.exports() && len(plan.Changes) > 0
 		plan.Empties = r.ready(KindEndpointSlice, target.Copies)+r.ready(KindEndpoints, target.Copies) > 0 && len(plan.Changes) > 0
 		return plan
+	}
+	if target.exports() {
+		return r.planJoined(source, target)
 	}
 	pointer := r.project(source, target)
 	plan := Plan{Pointer: &pointer, Verdict: verdict}
 	switch {
 	case r.Drained:
 		// An operator's order takes the addresses away, so no proof of the source is asked for: the plan empties nothing.
-		plan.Verdict = refused(Drained, "its cluster is drained, so none of its addresses is mirrored; put them back with `xcc undrain`")
+		plan.Verdict = drainedVerdict()
 		pointer.Slices, pointer.Endpoints, pointer.Ready, pointer.Total = nil, nil, 0, 0
 		plan.Changes = r.diff(&pointer, target.Copies)
 	case endpointsUnknown(source):
 		// The Service alone is brought up to date: what its endpoints are is not known, and unknown is not none.
-		plan.Verdict = pending(EndpointsUnknown, "Kubernetes has made no EndpointSlice for it yet")
+		plan.Verdict = endpointsUnknownVerdict()
 		pointer.Slices, pointer.Endpoints = nil, nil
 		plan.Changes = r.diff(&pointer, services(target.Copies))
 	default:
@@ -86,6 +100,14 @@ func endpointsUnknown(source Source) bool {
 	return len(source.Service.Spec.Selector) > 0 && len(source.Slices) == 0
 }
 
+func endpointsUnknownVerdict() Verdict {
+	return pending(EndpointsUnknown, "Kubernetes has made no EndpointSlice for it yet")
+}
+
+func drainedVerdict() Verdict {
+	return refused(Drained, "its cluster is drained, so none of its addresses is mirrored; put them back with `xcc undrain`")
+}
+
 // addressVerdict is the verdict of a pointer that exists, but perhaps not with all of its addresses.
 func addressVerdict(source Source, pointer Pointer) Verdict {
 	switch {
@@ -107,7 +129,7 @@ func (r Rules) ready(kind Kind, copies []*Copy) int {
 	return count
 }
 
-// blocked gives an object that is not ours, or no longer, and stands under a name that the pointer needs.
+// blocked gives an object of these that is not ours, or no longer, and stands under a name that the pointer needs.
 func (r Rules) blocked(pointer Pointer, copies []*Copy) *Copy {
 	names := map[string]bool{}
 	for _, slice := range pointer.Slices {

@@ -16,7 +16,7 @@ import (
 
 // Pointer is what is to stand in the target for one exported Service.
 type Pointer struct {
-	Service   *corev1.Service
+	Service   *corev1.Service              // nil where the target exports one itself; then there are no Endpoints either
 	Slices    []*discoveryv1.EndpointSlice // by name; none in EndpointsOnly
 	Endpoints *corev1.Endpoints            // nil in SlicesOnly
 	// Ready and Total count the addresses in it, Denied those that were left out because they may not be written.
@@ -46,6 +46,18 @@ func (r Rules) project(source Source, target Target) Pointer {
 	if live != nil && (!r.owns(live) || !reborn(pointer.Service, live)) {
 		owner = live.UID
 	}
+	r.projectAddresses(&pointer, source, target, families, owner)
+	if r.EndpointsAPI != SlicesOnly {
+		pointer.Endpoints = r.projectEndpoints(source.Service, pointer.Slices, families[0])
+	}
+	if r.EndpointsAPI == EndpointsOnly {
+		pointer.Slices = nil
+	}
+	return pointer
+}
+
+// projectAddresses adds the slices of some families to a pointer.
+func (r Rules) projectAddresses(pointer *Pointer, source Source, target Target, families []corev1.IPFamily, owner types.UID) {
 	for _, projected := range r.projectSlices(source, target, owner) {
 		wanted := slices.Contains(families, corev1.IPFamily(projected.slice.AddressType))
 		if wanted || projected.slice.AddressType == discoveryv1.AddressTypeFQDN {
@@ -60,13 +72,6 @@ func (r Rules) project(source Source, target Target) Pointer {
 		pointer.Total += projected.total
 	}
 	slices.SortFunc(pointer.Slices, func(a, b *discoveryv1.EndpointSlice) int { return cmp.Compare(a.Name, b.Name) })
-	if r.EndpointsAPI != SlicesOnly {
-		pointer.Endpoints = r.projectEndpoints(source.Service, pointer.Slices, families[0])
-	}
-	if r.EndpointsAPI == EndpointsOnly {
-		pointer.Slices = nil
-	}
-	return pointer
 }
 
 // projectSlices projects all slices, those that have not changed since the last time from memory.
@@ -270,7 +275,7 @@ func compareSlicePorts(a, b discoveryv1.EndpointPort) int {
 
 // Reads gives the keys of those labels and annotations of the source's objects that decisions depend on.
 func (r Rules) Reads() (labels, annotations []string) {
-	return r.CopyLabels, slices.Concat(originAnnotations, r.CopyAnnotations)
+	return r.CopyLabels, slices.Concat(originAnnotations, []string{AnnotationMode, AnnotationMinReady}, r.CopyAnnotations)
 }
 
 // copyKeys copies the named keys. A mark can't be copied: the pointer's own stands there already.

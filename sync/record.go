@@ -2,7 +2,7 @@ package sync
 
 import "unique"
 
-// record remembers a name's verdict, and logs it once where it refuses, or no longer does.
+// record remembers a name's verdict, and logs it once where it refuses or fails over, or no longer does.
 func (m *Mirror) record(key Key, verdict Verdict) {
 	m.mu.Lock()
 	var before Verdict
@@ -30,6 +30,10 @@ func (m *Mirror) record(key Key, verdict Verdict) {
 		log.Error(verdict)
 	case verdict.State == Refused, verdict.State == Withdrawn && verdict.Message != "":
 		log.Warn(verdict)
+	case verdict.Reason == FailedOver && before.Reason != FailedOver:
+		log.Warn(verdict)
+	case before.Reason == FailedOver && verdict.Reason != FailedOver:
+		log.Info(verdict)
 	case before.State == Refused || before.Reason == WriteFailed:
 		log.Info(verdict)
 	}

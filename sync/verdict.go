@@ -7,7 +7,8 @@ type State string
 
 // The states of a name in one direction.
 const (
-	// Mirrored: the pointer is to exist, exactly as projected.
+	// Mirrored: the pointer is to exist, exactly as projected; or, where both clusters export the name, all is as their mode
+	// wants it.
 	Mirrored State = "Mirrored"
 	// Withdrawn: the source exports nothing under this name, so no pointer is to exist.
 	Withdrawn State = "Withdrawn"
@@ -17,13 +18,27 @@ const (
 	Refused State = "Refused"
 )
 
-// Reason says, as one word, why a name is refused or pending.
+// Reason says, as one word, why a name is refused or pending, or how it is joined.
 type Reason string
+
+// The reasons of a mirrored name that both clusters export.
+const (
+	// Joined: the addresses of both stand in the target.
+	Joined Reason = "Joined"
+	// Standby: those of the source don't, as the target has enough ready ones of its own.
+	Standby Reason = "Standby"
+	// FailedOver: they do, as it has too few.
+	FailedOver Reason = "FailedOver"
+)
 
 // The reasons of a refusal. Each clears by itself when its cause goes.
 const (
 	Conflict             Reason = "Conflict"
 	ExportedByBoth       Reason = "ExportedByBoth"
+	ModesDisagree        Reason = "ModesDisagree"
+	NotJoinable          Reason = "NotJoinable"
+	PortConflict         Reason = "PortConflict"
+	MinReadyInvalid      Reason = "MinReadyInvalid"
 	NamespaceMissing     Reason = "NamespaceMissing"
 	NamespaceTerminating Reason = "NamespaceTerminating"
 	NamespaceOptedOut    Reason = "NamespaceOptedOut"
@@ -41,6 +56,8 @@ const (
 const (
 	// EndpointsUnknown: Kubernetes has not made the Service's EndpointSlices yet, or not labelled them.
 	EndpointsUnknown Reason = "EndpointsUnknown"
+	// PointerStands: the watches tell of a pointer beside the Service that has taken its name.
+	PointerStands Reason = "PointerStands"
 	// WriteFailed: the target refused a write; it is tried again.
 	WriteFailed Reason = "WriteFailed"
 )
@@ -48,7 +65,7 @@ const (
 // Verdict is what a direction decides for one name.
 type Verdict struct {
 	State   State
-	Reason  Reason // empty for Mirrored and Withdrawn
+	Reason  Reason // empty for a pointer that is Mirrored, and for Withdrawn
 	Message string // what was found, and the action that would change it; empty where there is nothing to say
 }
 

@@ -163,7 +163,7 @@ func survey(c *cli.Context, progress progress, mirror *sync.Mirror, from, into *
 			continue
 		}
 		from.Exports.Count++
-		if verdict := verdicts[key]; verdict.Reason != "" {
+		if verdict := verdicts[key]; verdict.State == sync.Refused || verdict.State == sync.Pending {
 			from.Exports.Hindered = append(from.Exports.Hindered, clusters.Hindered{Service: key.String(), Reason: string(verdict.Reason), Message: verdict.Message})
 		}
 	}

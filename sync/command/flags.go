@@ -70,7 +70,7 @@ func ruleFlags() []cli.Flag {
 		&cli.StringSliceFlag{Name: "namespace", EnvVars: []string{"XCC_NAMESPACE"}, Usage: "look at this `NAMESPACE` only (repeatable)"},
 		&cli.StringSliceFlag{Name: "exclude-namespace", EnvVars: []string{"XCC_EXCLUDE_NAMESPACE"}, Usage: "do not look at this `NAMESPACE` (repeatable)"},
 		createNamespacesFlag(),
-		&cli.StringFlag{Name: "endpoints-api", EnvVars: []string{"XCC_ENDPOINTS_API"}, Value: string(sync.Both), Usage: "what pointers hold their addresses in: both, slices or endpoints"},
+		&cli.StringFlag{Name: "endpoints-api", EnvVars: []string{"XCC_ENDPOINTS_API"}, Value: string(sync.Both), Usage: "what pointers hold their addresses in: both, slices or endpoints; Services that are joined get slices whatever it says"},
 		&cli.StringSliceFlag{Name: "copy-label", EnvVars: []string{"XCC_COPY_LABEL"}, Usage: "label `KEY` that a pointer takes over from its Service (repeatable)"},
 		&cli.StringSliceFlag{Name: "copy-annotation", EnvVars: []string{"XCC_COPY_ANNOTATION"}, Usage: "annotation `KEY` that a pointer takes over from its Service (repeatable)"},
 		&cli.StringSliceFlag{Name: "allow-cidr-a", EnvVars: []string{"XCC_ALLOW_CIDR_A"}, Usage: "mirror addresses of side A only from this `CIDR` (repeatable)"},

@@ -71,6 +71,7 @@ func wire(c *cli.Context, a, b *clusters.Cluster, log logrus.FieldLogger) (*sync
 			Heartbeat:     from,
 			Overlap:       overlap,
 			WithdrawAfter: withdrawAfter,
+			RecoverAfter:  recoverAfter(c),
 			Brake: &sync.Brake{
 				Percent: c.Int("max-delete-percent"),
 				Open:    c.Bool("allow-mass-delete"),
@@ -111,6 +112,14 @@ func withdrawAfter(c *cli.Context) (time.Duration, error) {
 		return after, nil
 	}
 	return 0, fmt.Errorf("--on-unreachable: %q is neither keep nor withdraw", c.String("on-unreachable"))
+}
+
+// recoverAfter is how long failover waits before it ends. A single pass can't wait for anything.
+func recoverAfter(c *cli.Context) time.Duration {
+	if c.Bool("once") {
+		return 0
+	}
+	return sync.RecoverAfter
 }
 
 func prefixes(c *cli.Context, flag string) ([]netip.Prefix, error) {

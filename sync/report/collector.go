@@ -26,7 +26,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	exportedServices = describe("xcc_exported_services", "Exported Services by verdict: Mirrored, or the reason why not or not yet.", "verdict")
+	exportedServices = describe("xcc_exported_services", "Exported Services by verdict: Mirrored, how they are joined, or the reason why not or not yet.", "verdict")
 	pointers         = describe("xcc_pointers", "Pointers that stand in the target.")
 	staleness        = describe("xcc_source_staleness_seconds", "Time since the source last answered.")
 	queueDepth       = describe("xcc_queue_depth", "Names that wait for a worker.", "lane")
@@ -36,8 +36,10 @@ var (
 
 // verdicts are the values of the label of exportedServices. Each is always there, so that it can be counted from zero.
 var verdicts = []string{
-	string(sync.Mirrored), string(sync.EndpointsUnknown), string(sync.WriteFailed),
-	string(sync.Conflict), string(sync.ExportedByBoth), string(sync.NamespaceMissing), string(sync.NamespaceTerminating),
+	string(sync.Mirrored), string(sync.Joined), string(sync.Standby), string(sync.FailedOver),
+	string(sync.EndpointsUnknown), string(sync.PointerStands), string(sync.WriteFailed),
+	string(sync.Conflict), string(sync.ExportedByBoth), string(sync.ModesDisagree), string(sync.NotJoinable), string(sync.PortConflict), string(sync.MinReadyInvalid),
+	string(sync.NamespaceMissing), string(sync.NamespaceTerminating),
 	string(sync.NamespaceOptedOut), string(sync.ReservedNamespace), string(sync.ExternalName), string(sync.NoSharedIPFamily),
 	string(sync.AddressDenied), string(sync.NoEndpointsLabelled), string(sync.Held), string(sync.SourceUnproven),
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // town is a pair of clusters in which there is one of everything: cart is mirrored and has changed since, new has no
-// pointer yet, gone is a pointer whose Service is gone, taken is a name that the target has already, and so on.
+// pointer yet, gone is a pointer whose Service is gone, taken is a name that the target has already, spare fails over, and so on.
 func town(t *testing.T) *sync.Hub {
 	t.Helper()
 	east, west := newFakeCluster("prod-east"), newFakeCluster("prod-west")
@@ -22,6 +22,9 @@ func town(t *testing.T) *sync.Hub {
 	east.export("shop", "gone", 1)
 	east.export("shop", "still", 1)
 	west.export("shop", "search", 3)
+	for _, service := range []*corev1.Service{east.export("shop", "spare", 2), west.export("shop", "spare", 0)} {
+		service.Annotations = map[string]string{sync.AnnotationMode: string(sync.ModeFailover)}
+	}
 	synced(t, newHub(east, west))
 	delete(east.services, sync.Key{Namespace: "shop", Name: "gone"})
 	east.export("shop", "cart", 3)
@@ -104,7 +107,7 @@ func TestFailOn(t *testing.T) {
 }
 
 func TestExplain(t *testing.T) {
-	for _, name := range []string{"shop/cart", "shop/still", "shop/gone", "shop/taken", "shop/both", "shop/shy", "lonely/report"} {
+	for _, name := range []string{"shop/cart", "shop/still", "shop/gone", "shop/taken", "shop/both", "shop/spare", "shop/shy", "lonely/report"} {
 		t.Run(name, func(t *testing.T) {
 			hub := town(t)
 			namespace, service, _ := strings.Cut(name, "/")

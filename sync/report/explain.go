@@ -103,11 +103,33 @@ func sourceFacts(look sync.Look, unlabelled sync.Object, now time.Time) []string
 	if changed, known := sync.LastChange(look.Source.Slices); known {
 		endpoints += fmt.Sprintf(", changed %s ago", age(now.Sub(changed)))
 	}
-	return []string{
+	facts := []string{
 		"Service " + shapeOf(service),
 		"ports " + cmp.Or(portsOf(service), "none"),
 		endpoints,
 	}
+	if mode := sync.ModeOf(service); mode != sync.ModePointer {
+		facts = append(facts, fmt.Sprintf("mode %s", mode))
+	}
+	return facts
+}
+
+// nativeFacts are about the Service of the name that the target itself exports.
+func nativeFacts(target sync.Target) []string {
+	service, fact := target.Native.Service, "an exported Service of this name"
+	mode := sync.ModeOf(service)
+	if mode == sync.ModePointer {
+		return []string{fact}
+	}
+	facts := []string{fact + ", " + shapeOf(service), "its ports " + cmp.Or(portsOf(service), "none"), fmt.Sprintf("its mode %s", mode)}
+	if mode != sync.ModeFailover {
+		return facts
+	}
+	minimum, _ := sync.MinReady(service)
+	if ready, known := target.OwnReady(); known {
+		return append(facts, fmt.Sprintf("%d of its own addresses ready, of at least %d that it needs", ready, minimum))
+	}
+	return append(facts, "how many of its own addresses are ready is not known")
 }
 
 // shapeOf says of what type a Service is, and of which IP families.
@@ -135,8 +157,8 @@ func targetFacts(mirror *sync.Mirror, look sync.Look, now time.Time) []string {
 	default:
 		facts = append(facts, "namespace "+look.Key.Namespace)
 	}
-	if look.Target.Exports {
-		facts = append(facts, "an exported Service of this name")
+	if look.Target.Native.Service != nil {
+		facts = append(facts, nativeFacts(look.Target)...)
 	}
 	pointer, ready, total := mirror.Pointer(look.Target)
 	if pointer != nil {
@@ -150,7 +172,10 @@ func targetFacts(mirror *sync.Mirror, look sync.Look, now time.Time) []string {
 			facts = append(facts, fmt.Sprintf("%s %s, which comes from %s (%s)", c.Kind, c.Name, c.OriginName, c.OriginCluster))
 		}
 	}
-	if pointer == nil {
+	switch {
+	case pointer == nil && total > 0:
+		facts = append(facts, fmt.Sprintf("%d of %s that were added to it ready", ready, plural(total, "address")))
+	case pointer == nil:
 		facts = append(facts, "no pointer")
 	}
 	return facts

@@ -249,8 +249,11 @@ func (s *Server) complete(rows []rowView, now time.Time) {
 		if err != nil {
 			continue
 		}
-		if service, ready, total := mirror.Pointer(sync.Target{Copies: copies}); service != nil {
+		service, ready, total := mirror.Pointer(sync.Target{Copies: copies})
+		if service != nil || total > 0 {
 			rows[i].Addresses = fmt.Sprintf("%d/%d", ready, total)
+		}
+		if service != nil {
 			rows[i].Created = age(now.Sub(time.Unix(service.Created, 0)))
 		}
 	}

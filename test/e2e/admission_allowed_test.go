@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 
 	"xcc/test/cluster"
 )
@@ -64,6 +65,32 @@ func (p *admissionPair) admitsControllers(t *testing.T) {
 			}
 			return nil
 		}))
+	})
+}
+
+func (p *admissionPair) boundsJoins(t *testing.T) {
+	s := p.newScene(t)
+	// The policy learns of the Services in the order in which they are changed: the one that admits something comes last.
+	for _, ask := range []struct{ name, mode string }{{"bare", "join"}, {"exported", "jion"}, {"theirs", "failover"}} {
+		mustBe(t, try(t.Context(), s.tenant.CoreV1().Services(s.namespace), ask.name, func(service *corev1.Service) {
+			service.Annotations = map[string]string{modeAnnotation: ask.mode}
+		}))
+	}
+	mustBe(t, cluster.Eventually(t.Context(), "xcc may add a slice", func(ctx context.Context) error {
+		return creating(markedSlice("theirs"))(ctx, s.xcc, s.namespace)
+	}))
+	s.denied(t, "xcc may not ", s.xcc, "xcc-identity", []attempt{
+		{"add a slice to a Service with an unknown mode", creating(markedSlice("exported"))},
+		{"add a slice to a Service without a selector", creating(markedSlice("bare"))},
+		{"create Endpoints of a Service that is to be joined", creating(markedEndpoints("bare"))},
+		{"overwrite Endpoints of a Service that is to be joined", func(ctx context.Context, client kubernetes.Interface, namespace string) error {
+			_, err := client.CoreV1().Endpoints(namespace).Update(ctx, markedEndpoints("theirs"), metav1.UpdateOptions{})
+			return err
+		}},
+		{"edit a Service that is to be joined", changing("theirs", func(s *corev1.Service) { s.Spec.Ports[0].Port = 8080 })},
+		{"edit a slice that Kubernetes made", func(ctx context.Context, client kubernetes.Interface, namespace string) error {
+			return try(ctx, client.DiscoveryV1().EndpointSlices(namespace), s.theirSlice, func(slice *discoveryv1.EndpointSlice) { slice.Endpoints = nil })
+		}},
 	})
 }
 

@@ -33,6 +33,7 @@ func TestAdmission(t *testing.T) {
 	t.Run("attacks with xcc's identity", p.deniesXCC)
 	t.Run("what others do", p.deniesOthers)
 	t.Run("what Kubernetes does", p.admitsControllers)
+	t.Run("what xcc adds to a Service whose owner asks for it", p.boundsJoins)
 	t.Run("what xcc does", p.admitsTheDaemon)
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"xcc/test/cluster"
 	"xcc/test/daemon"
 )
@@ -46,8 +48,18 @@ func TestDrain(t *testing.T) {
 			return nil
 		}))
 	}
+	joined := &pair{one: w, other: back, pods: map[*way][]corev1.Pod{}}
+	for _, w := range joined.ways() {
+		service := exported("both")
+		service.Annotations = map[string]string{modeAnnotation: "join"}
+		w.create(t, service)
+		joined.pods[w] = w.run(t, "both", 0, 1)
+	}
 	d := start()
 	pods := w.serving(t, "cart", 2)
+	for _, w := range joined.ways() {
+		w.added(t, "both", joined.pods[w])
+	}
 	others := back.serving(t, "search", 1)
 
 	t.Run("a running daemon withdraws the addresses, and keeps the Services", func(t *testing.T) {
@@ -57,6 +69,8 @@ func TestDrain(t *testing.T) {
 		}
 		evacuated(t, "cart")
 		back.mirrored(t, "search", addresses(others))
+		w.added(t, "both", nil)
+		back.added(t, "both", joined.pods[back])
 		w.create(t, exported("later"))
 		evacuated(t, "later")
 		w.says(t, "cart", "Refused Drained")
@@ -74,6 +88,7 @@ func TestDrain(t *testing.T) {
 		p.does(t, p.linked, "undrain", "A")
 		w.mirrored(t, "cart", addresses(pods))
 		w.mirrored(t, "later", []string{})
+		w.added(t, "both", joined.pods[w])
 		if output := p.does(t, p.linked, "undrain", "A"); !strings.Contains(output, "was not drained") {
 			t.Error(output)
 		}

@@ -85,9 +85,12 @@ func TestLink(t *testing.T) {
 	}
 	ways := []*way{p.way(t, "shop", p.north, p.south), p.way(t, "shop", p.south, p.north)}
 	for _, w := range ways {
-		name := "from-" + w.from.Name
-		w.create(t, exported(name))
-		settled(t, w.from, w.namespace, name, w.run(t, name, 0, 2))
+		for name, annotations := range map[string]map[string]string{"from-" + w.from.Name: nil, "cart": {modeAnnotation: "join"}} {
+			service := exported(name)
+			service.Annotations = annotations
+			w.create(t, service)
+			settled(t, w.from, w.namespace, name, w.run(t, name, 0, 2))
+		}
 	}
 	before := p.dump(t)
 
@@ -178,6 +181,11 @@ func TestLink(t *testing.T) {
 			mustBe(t, err)
 			if len(found.readyAddresses()) != 2 {
 				t.Errorf("%s has %v", w.into.Name, found.readyAddresses())
+			}
+			joined, err := find(t.Context(), w.into, w.namespace, "cart")
+			mustBe(t, err)
+			if len(joined.readyAddresses()) != 4 {
+				t.Errorf("of both clusters, %s has %v", w.into.Name, joined.readyAddresses())
 			}
 		}
 	})

@@ -80,26 +80,33 @@ func (d direction) comesAgain(lost destruction) bool {
 	return false
 }
 
-// mostPointers is the highest number of pointers that the target has had in the window.
+// mostPointers is the highest number of names in the window under which the target has had something of the source's.
 func (d direction) mostPointers(group string, from, to time.Time) int {
-	present, most := map[ID]bool{}, 0
+	present, names, most := map[ID]Key{}, map[Key]int{}, 0
 	for _, version := range d.target.History.versions {
-		if version.ID.Kind != KindService || d.group(version.ID.Namespace) != group {
+		if version.ID.Kind == KindNamespace || d.group(version.ID.Namespace) != group {
 			continue
 		}
 		if version.after.After(to) {
 			break
 		}
-		if version.Object != nil && d.owns(version.Object) {
-			present[version.ID] = true
-		} else {
+		key, known := present[version.ID]
+		switch isOurs := version.Object != nil && d.owns(version.Object); {
+		case isOurs && !known:
+			key = keyOf(version.ID, version.Object)
+			present[version.ID] = key
+			names[key]++
+		case !isOurs && known:
 			if !version.before.Before(from) {
-				most = max(most, len(present))
+				most = max(most, len(names))
 			}
 			delete(present, version.ID)
+			if names[key]--; names[key] == 0 {
+				delete(names, key)
+			}
 		}
 	}
-	return max(most, len(present))
+	return max(most, len(names))
 }
 
 // String is a state as evidence.

@@ -12,6 +12,7 @@
 //	proof.go     I4, and with it I5: what justified a delete or an emptying
 //	brake.go     I6: how many went
 //	pointer.go   what a pointer is, said a second time
+//	join.go      what is added to a Service that both clusters export, and what justifies its loss
 //	rest.go      I7, I8, I10, I11: what stands when all is quiet; I12: that all is quiet
 //
 // A drain and unlink take addresses and pointers away on an operator's word, without a proof of the source: they are no

@@ -72,6 +72,14 @@ func (d direction) destructions() []destruction {
 
 // unproven says why nothing justified a destruction; empty where something did.
 func (d direction) unproven(lost destruction, reads []Request) string {
+	if lost.isJoin() {
+		return d.unprovenJoin(lost, reads)
+	}
+	return d.unprovenSource(lost, reads)
+}
+
+// unprovenSource asks the readings of the source alone.
+func (d direction) unprovenSource(lost destruction, reads []Request) string {
 	asked := false
 	for _, get := range reads {
 		if !d.isLiveGet(get, lost) {
@@ -140,7 +148,7 @@ func (d direction) isRefusedThere(lost destruction, since time.Time) bool {
 		return false
 	}
 	for _, state := range d.target.History.During(lost.key, since, lost.request.Completed) {
-		if state.Service == nil || !d.owns(state.Service) {
+		if state.Service == nil || !d.owns(state.Service) && !isExported(state.Service) {
 			return true
 		}
 	}

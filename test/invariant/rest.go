@@ -118,6 +118,10 @@ func (d direction) judgeRest(source, target Scene, report *Report) {
 			}
 			continue
 		}
+		if isExported(into.Service) {
+			d.judgeJoin(key, from, into, report)
+			continue
+		}
 		d.judgePointer(key, from, into, report)
 	}
 }
@@ -137,13 +141,13 @@ func (d direction) refusal(key Key, from, into State, target Scene) string {
 		return "the source does not export it"
 	case isRefused(from.Service):
 		return "it can't be mirrored"
-	case isExported(into.Service):
-		return "the target exports the name itself"
+	case isExported(into.Service) && unjoined(from.Service, into.Service) != "":
+		return unjoined(from.Service, into.Service)
 	case namespace == nil, namespace.DeletionTimestamp != nil:
 		return "the target has no such namespace"
 	case namespace.Labels[exportLabel] == "false":
 		return "the namespace is opted out"
-	case into.Service != nil && !d.owns(into.Service):
+	case into.Service != nil && !isExported(into.Service) && !d.owns(into.Service):
 		return "the name belongs to somebody else"
 	case into.Service == nil && into.Endpoints != nil && !d.owns(into.Endpoints):
 		return "somebody else has Endpoints of the name"

@@ -42,7 +42,7 @@ func (o *operations) next() action {
 	name := names[o.random.IntN(len(names))]
 	choices := []choice{
 		{20, o.create}, {8, o.delete}, {8, o.relabel}, {20, o.scale}, {10, o.readiness}, {8, o.ports}, {6, o.recreate},
-		{3, o.optOut}, {1, o.deleteNamespace}, {2, o.createNamespace}, {16, o.tamper},
+		{3, o.optOut}, {1, o.deleteNamespace}, {2, o.createNamespace}, {16, o.tamper}, {10, o.join}, {4, o.mode},
 	}
 	return draw(o.random, choices)(side, namespace, name)
 }
@@ -130,6 +130,51 @@ func (o *operations) recreate(side *Side, namespace, name string) action {
 			return err
 		}
 		return side.create(ctx, shape, namespace, name, true)
+	})
+}
+
+// modes are the values of the annotation, and two that are none.
+var modes = []string{"join", "failover", "failover", "pointer", "jion"}
+
+// join has both clusters export a name in one mode, whatever is there: of a pointer it makes a Service of the cluster's own, as whoever
+// applies a manifest over it and takes the marks off.
+func (o *operations) join(_ *Side, namespace, name string) action {
+	mode, shape := modes[o.random.IntN(3)], []shape{clusterIP, clusterIP, multiPort}[o.random.IntN(3)]
+	pods := []int{o.random.IntN(3), o.random.IntN(3)}
+	return about("join", o.pair.A, namespace, name, fmt.Sprintf(" and the other as %s, mode %s, with %v pods", shape, mode, pods), func(ctx context.Context) error {
+		for i, side := range o.pair.sides() {
+			if err := side.own(ctx, shape.service(name, true), namespace, mode); err != nil {
+				return err
+			}
+			if err := side.scale(ctx, namespace, name, pods[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// own makes a Service as given, or of what has its name.
+func (s *Side) own(ctx context.Context, service *corev1.Service, namespace, mode string) error {
+	service.Annotations = map[string]string{modeAnnotation: mode}
+	_, err := s.Clientset().CoreV1().Services(namespace).Create(ctx, service, metav1.CreateOptions{})
+	if !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	return s.edit(ctx, namespace, service.Name, func(found *corev1.Service) {
+		found.Labels, found.Annotations = service.Labels, service.Annotations
+		found.Spec.Selector, found.Spec.Ports = service.Spec.Selector, service.Spec.Ports
+	})
+}
+
+// mode gives one Service a mode, an unknown one perhaps, and says how many ready addresses it needs.
+func (o *operations) mode(side *Side, namespace, name string) action {
+	mode, needs := modes[o.random.IntN(len(modes))], []string{"1", "2", "none"}[o.random.IntN(3)]
+	return about("mode", side, namespace, name, fmt.Sprintf(": %s, of its own it needs %s", mode, needs), func(ctx context.Context) error {
+		return side.edit(ctx, namespace, name, func(service *corev1.Service) {
+			metav1.SetMetaDataAnnotation(&service.ObjectMeta, modeAnnotation, mode)
+			metav1.SetMetaDataAnnotation(&service.ObjectMeta, minReadyAnnotation, needs)
+		})
 	})
 }
 

@@ -13,7 +13,11 @@ import (
 	"xcc/test/cluster"
 )
 
-const exportLabel = "fair.com/cross-cluster"
+const (
+	exportLabel        = "fair.com/cross-cluster"
+	modeAnnotation     = "fair.com/cross-cluster-mode"
+	minReadyAnnotation = "fair.com/cross-cluster-min-ready"
+)
 
 // shape is a kind of Service.
 type shape string

@@ -105,6 +105,7 @@ func TestAlertsFire(t *testing.T) {
 		{"refusals, not told apart", `xcc_exported_services{verdict="Refused",` + way + `} 0 1x14`, 15 * time.Minute, "XCCServicesRefused", true},
 		{"a refusal that clears", `xcc_exported_services{verdict="Conflict",` + way + `} 1x9 0x5`, 15 * time.Minute, "XCCServicesRefused", false},
 		{"all are mirrored", `xcc_exported_services{verdict="Mirrored",` + way + `} 9x15`, 15 * time.Minute, "XCCServicesRefused", false},
+		{"all are joined", `xcc_exported_services{verdict="FailedOver",` + way + `} 9x15`, 15 * time.Minute, "XCCServicesRefused", false},
 		{"a write that fails", `xcc_exported_services{verdict="WriteFailed",` + way + `} 0 1x19`, 20 * time.Minute, "XCCServicesPending", true},
 		{"a pod that starts", `xcc_exported_services{verdict="EndpointsUnknown",` + way + `} 0x15 1x5`, 20 * time.Minute, "XCCServicesPending", false},
 		{"slow changes", `xcc_propagation_seconds_bucket{le="1",` + way + `} 0x40
