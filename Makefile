@@ -31,7 +31,7 @@ test-unit: ## Run the tests that need no cluster
 
 .PHONY: test-clusters
 test-clusters: controlplane ## Run the tests on real clusters
-	cd test && go test -count=1 -p 1 -timeout 40m ./...
+	cd test && go test -count=1 -p 2 -timeout 40m ./...
 
 .PHONY: test-monitoring
 test-monitoring: ## Check the alerts and the dashboard with Prometheus's parser and engine
