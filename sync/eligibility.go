@@ -99,8 +99,8 @@ type demand struct {
 	verdict func(r Rules, source Source, target Target) Verdict
 }
 
-// subject is a kind of name. One that both clusters export, and at least one of them with a mode, is to be joined; any other is to be
-// mirrored by a pointer.
+// subject is a kind of name. One that both clusters export, and at least one of them with a mode, is to be joined; any
+// other is to be mirrored by a pointer.
 type subject uint8
 
 const (

@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// A name that both clusters export has no pointer. What a direction adds are slices alone, on the native Service: the Service, its own
-// slices and its Endpoints are Kubernetes' and are never written.
+// A name that both clusters export has no pointer. What a direction adds are slices alone, on the native Service: the
+// Service, its own slices and its Endpoints are Kubernetes' and are never written.
 //
 //	             own ready addresses
 //	             fewer than min-ready      enough             enough for recoverAfter
@@ -49,8 +49,8 @@ func (r Rules) planJoined(source Source, target Target) Plan {
 	return plan
 }
 
-// pointerBeside reports whether the watches still tell of a pointer's Service, though there is another of its name. One of the two
-// is not there any more, and it is not known which.
+// pointerBeside reports whether the watches still tell of a pointer's Service, though there is another of its name. One of
+// the two is not there any more, and it is not known which.
 func (r Rules) pointerBeside(target Target) bool {
 	live := r.liveService(target.Copies)
 	return live != nil && live.UID != target.Native.Service.UID
@@ -104,8 +104,8 @@ func (r Rules) projectJoined(source Source, target Target) Pointer {
 	return pointer
 }
 
-// inBoth gives the addresses of some slices that are in others as well. Traffic for one of those would be counted as the source's, and ends at a
-// pod of the target.
+// inBoth gives the addresses of some slices that are in others as well. Traffic for one of those would be counted as the
+// source's, and ends at a pod of the target.
 func inBoth(some, others []*discoveryv1.EndpointSlice) []netip.Addr {
 	known := sets.New[netip.Addr]()
 	for address := range addressesIn(others) {

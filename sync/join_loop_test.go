@@ -12,7 +12,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
-// newJoinBench makes a mirror of a Service that green exports as well, in the same mode. Both have one pod, and blue's is ready.
+// newJoinBench makes a mirror of a Service that green exports as well, in the same mode. Both have one pod, and blue's is
+// ready.
 func newJoinBench(t testing.TB, wanted Mode, own discoveryv1.Endpoint) *bench {
 	t.Helper()
 	b := newBench(t, sourceOf(exported(mode(wanted)), sliceOf("web-1", ready("10.0.0.1"))))

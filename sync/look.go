@@ -126,8 +126,8 @@ func (t Target) knows(found *Copy) bool {
 	return slices.ContainsFunc(t.Copies, func(c *Copy) bool { return c.Kind == found.Kind && c.UID == found.UID })
 }
 
-// Pointer gives the pointer's Service as it stands, nil where there is none, and counts its addresses; or those that were added to a
-// Service of the target's own.
+// Pointer gives the pointer's Service as it stands, nil where there is none, and counts its addresses; or those that were
+// added to a Service of the target's own.
 func (m *Mirror) Pointer(target Target) (service *Copy, ready, total int) {
 	rules, kind := m.Rules, KindEndpointSlice
 	rules.Cluster = m.Heartbeat.UID()

@@ -102,7 +102,8 @@ type Direction struct {
 	Objects ObjectReader
 	// Exports is the target in its other role, that of a source.
 	Exports SourceReader
-	// RecoverAfter is how long the target's own Service must keep enough ready addresses before failover ends; zero for not at all.
+	// RecoverAfter is how long the target's own Service must keep enough ready addresses before failover ends; zero for not
+	// at all.
 	RecoverAfter time.Duration
 	// Overlap is that of source and target.
 	Overlap AddressOverlap

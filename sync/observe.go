@@ -53,8 +53,8 @@ func (m *Mirror) tellDone(look Look) {
 	}
 }
 
-// turns reports whether the plan gives a Service of the target's own the first addresses of the source, or takes them all away for
-// the target's own sake.
+// turns reports whether the plan gives a Service of the target's own the first addresses of the source, or takes them all
+// away for the target's own sake.
 func (l Look) turns() bool {
 	begins := l.Target.exports() && len(l.Plan.Changes) > 0 && l.Plan.Verdict.Reason != Standby && len(ofKind(l.Target.Copies, KindEndpointSlice)) == 0
 	return begins || l.Plan.Yields

@@ -17,8 +17,8 @@ type Plan struct {
 	Changes []Change
 	// Pointer is what the plan leads to; nil where there is to be none.
 	Pointer *Pointer
-	// Withdraws: it deletes the pointer's Service, not to make it anew; or, of a name that both clusters export, the slices, for
-	// another cause than that the target has enough addresses of its own.
+	// Withdraws: it deletes the pointer's Service, not to make it anew; or, of a name that both clusters export, the
+	// slices, for another cause than that the target has enough addresses of its own.
 	Withdraws bool
 	// Empties: the pointer's slices, or its Endpoints, have ready addresses before it and none after it.
 	Empties bool
@@ -28,14 +28,14 @@ type Plan struct {
 	Yields bool
 }
 
-// Destroys reports whether the plan takes something away that the target's clients may be using, because of the source. Such a plan
-// may only be carried out if it was made from a live reading of the source.
+// Destroys reports whether the plan takes something away that the target's clients may be using, because of the source.
+// Such a plan may only be carried out if it was made from a live reading of the source.
 func (p Plan) Destroys() bool {
 	return p.Withdraws || p.Empties || p.deletes()
 }
 
-// restsOnNative reports whether the plan takes something away from a Service of the target's own, which may be because of that Service.
-// Such a plan may only be carried out if it was made from a live reading of it.
+// restsOnNative reports whether the plan takes something away from a Service of the target's own, which may be because of
+// that Service. Such a plan may only be carried out if it was made from a live reading of it.
 func (p Plan) restsOnNative(target Target) bool {
 	return p.Yields || p.Withdraws && target.exports()
 }

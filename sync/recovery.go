@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// RecoverAfter is how long a native Service must have kept enough ready addresses before failover takes the source's away again.
-// As they come back at once when it has too few, failover changes sides no faster than this.
+// RecoverAfter is how long a native Service must have kept enough ready addresses before failover takes the source's away
+// again. As they come back at once when it has too few, failover changes sides no faster than this.
 const RecoverAfter = 10 * time.Second
 
 // recovery knows since when native Services have had enough ready addresses again. It forgets with the process: then the time

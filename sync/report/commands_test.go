@@ -14,7 +14,8 @@ import (
 )
 
 // town is a pair of clusters in which there is one of everything: cart is mirrored and has changed since, new has no
-// pointer yet, gone is a pointer whose Service is gone, taken is a name that the target has already, spare fails over, and so on.
+// pointer yet, gone is a pointer whose Service is gone, taken is a name that the target has already, spare fails over, and
+// so on.
 func town(t *testing.T) *sync.Hub {
 	t.Helper()
 	east, west := newFakeCluster("prod-east"), newFakeCluster("prod-west")

@@ -27,7 +27,8 @@ type pair struct {
 
 func (p *pair) ways() []*way { return []*way{p.one, p.other} }
 
-// joint runs a test with a Service cart in both clusters. Both have those annotations and that many pods, and are not exported yet.
+// joint runs a test with a Service cart in both clusters. Both have those annotations and that many pods, and are not
+// exported yet.
 func joint(t *testing.T, xcc *daemon.Daemon, sentence string, annotations map[string]string, count int, test func(t *testing.T, p *pair)) {
 	t.Helper()
 	t.Run(sentence, func(t *testing.T) {
@@ -94,8 +95,8 @@ func isAdded(slice discoveryv1.EndpointSlice) bool {
 	return slice.Labels["fair.com/cross-cluster"] == "follower"
 }
 
-// added waits until the target's own Service has slices of the source's, as a pointer would, and exactly those addresses of them
-// ready; none of the two without addresses.
+// added waits until the target's own Service has slices of the source's, as a pointer would, and exactly those addresses of
+// them ready; none of the two without addresses.
 func (w *way) added(t *testing.T, name string, pods []corev1.Pod) {
 	t.Helper()
 	what := fmt.Sprintf("%s has addresses of %s/%s in %s", w.into.Name, w.namespace, name, w.from.Name)

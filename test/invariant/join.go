@@ -56,8 +56,8 @@ func isNative(slice *discoveryv1.EndpointSlice) bool {
 	return slice.Labels[discoveryv1.LabelManagedBy] != managedByXCC && !isMarked(slice)
 }
 
-// enough reports whether a Service has as many ready addresses of its own as failover asks for; it is not known where Kubernetes has
-// made no slice of it.
+// enough reports whether a Service has as many ready addresses of its own as failover asks for; it is not known where
+// Kubernetes has made no slice of it.
 func enough(own State) (enough, known bool) {
 	addresses := map[string]bool{}
 	for _, slice := range own.Slices {
@@ -112,8 +112,8 @@ func (lost destruction) isJoin() bool {
 	return isExported(lost.pointer.Service)
 }
 
-// unprovenJoin says why nothing justified that a Service of the target's own lost the last ready address that xcc had added to it; empty
-// where something did: a live reading of the source, of the target, or of both.
+// unprovenJoin says why nothing justified that a Service of the target's own lost the last ready address that xcc had added
+// to it; empty where something did: a live reading of the source, of the target, or of both.
 func (d direction) unprovenJoin(lost destruction, reads []Request) string {
 	reason := d.unprovenSource(lost, reads)
 	if reason == "" {

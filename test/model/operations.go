@@ -136,8 +136,8 @@ func (o *operations) recreate(side *Side, namespace, name string) action {
 // modes are the values of the annotation, and two that are none.
 var modes = []string{"join", "failover", "failover", "pointer", "jion"}
 
-// join has both clusters export a name in one mode, whatever is there: of a pointer it makes a Service of the cluster's own, as whoever
-// applies a manifest over it and takes the marks off.
+// join has both clusters export a name in one mode, whatever is there: of a pointer it makes a Service of the cluster's
+// own, as whoever applies a manifest over it and takes the marks off.
 func (o *operations) join(_ *Side, namespace, name string) action {
 	mode, shape := modes[o.random.IntN(3)], []shape{clusterIP, clusterIP, multiPort}[o.random.IntN(3)]
 	pods := []int{o.random.IntN(3), o.random.IntN(3)}
