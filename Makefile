@@ -46,6 +46,7 @@ SEED ?= $(shell date +%s)
 
 .PHONY: soak
 soak: controlplane ## Drive both clusters with random operations and faults: SECONDS=900 SEED=1
+	go test -count=1 ./sync -rapid.seed=$(SEED) -rapid.checks=5000
 	cd test && go run ./model/soak -seconds $(SECONDS) -seed $(SEED)
 
 .PHONY: bench

@@ -22,8 +22,6 @@ import (
 type model struct {
 	objects map[string]Object
 	serial  int
-	// deserted are the names of Services that were deleted.
-	deserted []string
 	// first is the default family of its Services.
 	first corev1.IPFamily
 	// recovered: what it exports itself has had enough ready addresses for some time.
@@ -36,7 +34,7 @@ func newModel(network Network) *model {
 
 // clone is the cluster at this moment. Stored objects are never changed, so they can be shared.
 func (m *model) clone() *model {
-	return &model{objects: maps.Clone(m.objects), serial: m.serial, deserted: slices.Clone(m.deserted), first: m.first, recovered: m.recovered}
+	return &model{objects: maps.Clone(m.objects), serial: m.serial, first: m.first, recovered: m.recovered}
 }
 
 func id(object Object) string {
@@ -130,24 +128,19 @@ func (m *model) remove(object Object) error {
 func (m *model) drop(object Object) {
 	delete(m.objects, id(object))
 	if kindOf(object) == KindService {
-		m.deserted = append(m.deserted, object.GetNamespace()+"/"+object.GetName())
+		// The API server deletes the Endpoints with the Service, whoever they belong to.
+		delete(m.objects, KindEndpoints.String()+"/"+object.GetNamespace()+"/"+object.GetName())
 	}
 }
 
 // collect does what others do in time: who put a finalizer takes it off what is being deleted, and Kubernetes deletes
-// the Endpoints of a deleted Service, and slices whose owner is gone.
+// slices whose owner is gone.
 func (m *model) collect() {
 	for _, object := range m.objects {
 		if object.GetDeletionTimestamp() != nil {
 			m.drop(object)
 		}
 	}
-	for _, name := range m.deserted {
-		if m.objects[KindService.String()+"/"+name] == nil {
-			delete(m.objects, KindEndpoints.String()+"/"+name)
-		}
-	}
-	m.deserted = nil
 	for key, object := range m.objects {
 		if owner := metav1.GetControllerOf(object); owner != nil && kindOf(object) == KindEndpointSlice {
 			service := m.objects[KindService.String()+"/"+object.GetNamespace()+"/"+owner.Name]
