@@ -1,12 +1,12 @@
 //go:build linux
 
 // Command traffic measures whether requests arrive: from pods of one cluster, through its DNS and kube-proxy, at the pods of
-// the other, while xcc runs as a process under the identity that it was linked with. It takes a few minutes.
+// the other, while xcc runs as a process under the identity that it was linked with. It takes about ten minutes.
 //
 //	go run ./traffic -rounds 3
 //
-// It prints a table, and exits with 1 where xcc has cost more than Kubernetes itself does. The tests beside it are about what
-// arrives, and play the same scenarios in short.
+// It prints a table, and exits with 1 where more was lost than by a local Service, or where failover takes too long. The tests
+// beside it are about what arrives, and play the same scenarios in short.
 package main
 
 import (
@@ -49,8 +49,11 @@ func main() {
 	os.Exit(network.Run(func() int { return playAll(ctx, built, *only, os.Stdout) }))
 }
 
+// failing is the size of what is measured of failover.
+func failing() size { return size{rounds: 5 * long.rounds, perSecond: 100} }
+
 // row is a line of the table: scenario, requests, lost, lost by the local control, pods replaced, failover time.
-const row = "%-44s %9v %6v %9v %9v  %s\n"
+const row = "%-48s %9v %6v %9v %9v  %s\n"
 
 func playAll(ctx context.Context, built programs, only string, out io.Writer) int {
 	p, err := startPair(ctx, built)
@@ -58,7 +61,13 @@ func playAll(ctx context.Context, built programs, only string, out io.Writer) in
 		fmt.Fprintln(out, err)
 		return 1
 	}
-	code := 0
+	failed := false
+	tell := func(err error) {
+		if err != nil {
+			failed = true
+			fmt.Fprintln(out, err)
+		}
+	}
 	fmt.Fprintf(out, row, "scenario", "requests", "lost", "locally", "replaced", "failover")
 	for _, scenario := range scenarios {
 		if !strings.Contains(scenario.name, only) || ctx.Err() != nil {
@@ -66,14 +75,28 @@ func playAll(ctx context.Context, built programs, only string, out io.Writer) in
 		}
 		result, err := p.run(ctx, scenario, long)
 		fmt.Fprintf(out, row, scenario.name, result.through.Requests, result.through.Lost, result.local.Lost, result.replaced, "")
-		if err != nil {
-			code = 1
-			fmt.Fprintln(out, err)
+		if result.through.Lost+result.local.Lost > 0 {
+			fmt.Fprintln(out, result)
 		}
+		tell(err)
 	}
-	if err := errors.Join(p.east.Stop(context.WithoutCancel(ctx)), p.west.Stop(context.WithoutCancel(ctx))); err != nil {
-		fmt.Fprintln(out, err)
+	if strings.Contains(failoverName, only) && ctx.Err() == nil {
+		tell(p.tellFailover(ctx, out))
+	}
+	tell(errors.Join(p.east.Stop(context.WithoutCancel(ctx)), p.west.Stop(context.WithoutCancel(ctx))))
+	if failed || ctx.Err() != nil {
 		return 1
 	}
-	return code
+	return 0
+}
+
+const failoverName = "the last pod is not ready, and others take over"
+
+func (p *pair) tellFailover(ctx context.Context, out io.Writer) error {
+	measured, err := p.measureFailover(ctx, failing())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, row, failoverName, measured.acrossCount.Requests, measured.acrossCount.Lost, measured.withinCount.Lost, "", measured)
+	return measured.verdict()
 }

@@ -59,12 +59,7 @@ var scenarios = []scenario{
 // run plays a scenario in a namespace of its own.
 func (p *pair) run(ctx context.Context, scenario scenario, size size) (result result, err error) {
 	s := newStage(p, size, scenario.flags...)
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("%w\nxcc's log:\n%s", err, s.log())
-		}
-		err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
-	}()
+	defer func() { err = s.close(context.WithoutCancel(ctx), err) }()
 	if err = s.setUp(ctx); err != nil {
 		return result, err
 	}
@@ -82,8 +77,7 @@ func (p *pair) run(ctx context.Context, scenario scenario, size size) (result re
 // syncOthers has other Services mirrored.
 func syncOthers(ctx context.Context, s *stage) error {
 	name := s.newName("other")
-	pods := cluster.PodOptions{Namespace: s.namespace, Name: name, Count: 3, Labels: map[string]string{"app": name}}
-	if _, err := s.east.Cluster.RunPods(ctx, pods); err != nil { // nobody calls them
+	if _, err := s.run(ctx, s.east, cluster.PodOptions{Name: name, Count: 3}); err != nil {
 		return err
 	}
 	group, creating := errgroup.WithContext(ctx)
@@ -134,15 +128,13 @@ func (s *stage) outage(ctx context.Context, c *network.Cluster, client *network.
 		return err
 	}
 	_, err = s.reach(ctx, client, c, probe.Name)
-	return errors.Join(err, probe.Delete(ctx))
+	return err
 }
 
 // newProbe runs a pod with a Service of the same name, which it does not answer for until it is ready.
 func (s *stage) newProbe(ctx context.Context, c *network.Cluster) (*network.Pod, error) {
 	name := s.newName("probe")
-	pods, err := c.RunPods(ctx, cluster.PodOptions{
-		Namespace: s.namespace, Name: name, Count: 1, Labels: map[string]string{"app": name}, NotReady: true,
-	})
+	pods, err := s.run(ctx, c, cluster.PodOptions{Name: name, Count: 1, NotReady: true})
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,7 @@ type stage struct {
 	revoke             func(context.Context) error // takes away the credentials that it has; nil before the first rotation
 
 	pods                *turnover
+	others              []*network.Pod
 	names               int // so many were given
 	client, localClient *network.Pod
 	target, localTarget string
@@ -69,8 +70,8 @@ func newStage(p *pair, size size, flags ...string) *stage {
 	return &stage{pair: p, size: size, namespace: namespace, flags: append([]string{"--namespace", namespace}, flags...)}
 }
 
-// setUp returns when both clients get answers.
-func (s *stage) setUp(ctx context.Context) (err error) {
+// enter makes the namespaces and the clients, and what xcc is started from.
+func (s *stage) enter(ctx context.Context) error {
 	for _, c := range []*network.Cluster{s.east, s.west} {
 		if err := c.CreateNamespace(ctx, s.namespace, nil); err != nil {
 			return err
@@ -79,10 +80,22 @@ func (s *stage) setUp(ctx context.Context) (err error) {
 	if err := s.install(); err != nil {
 		return err
 	}
-	if s.client, err = s.runClient(ctx, s.west); err != nil {
+	clients := cluster.PodOptions{Name: "client", Count: 1}
+	west, err := s.run(ctx, s.west, clients)
+	if err != nil {
 		return err
 	}
-	if s.localClient, err = s.runClient(ctx, s.east); err != nil {
+	east, err := s.run(ctx, s.east, clients)
+	if err != nil {
+		return err
+	}
+	s.client, s.localClient = west[0], east[0]
+	return nil
+}
+
+// setUp returns when both clients get answers.
+func (s *stage) setUp(ctx context.Context) (err error) {
+	if err := s.enter(ctx); err != nil {
 		return err
 	}
 	if s.pods, err = newTurnover(ctx, s.east, s.namespace, s.size); err != nil {
@@ -118,12 +131,15 @@ func (s *stage) install() error {
 	return os.WriteFile(s.kubeconfig, content, 0o600)
 }
 
-func (s *stage) runClient(ctx context.Context, c *network.Cluster) (*network.Pod, error) {
-	pods, err := c.RunPods(ctx, cluster.PodOptions{Namespace: s.namespace, Name: "client", Count: 1})
-	if err != nil {
-		return nil, err
+// run runs pods that end with the stage. They have the name as their label app.
+func (s *stage) run(ctx context.Context, c *network.Cluster, options cluster.PodOptions) ([]*network.Pod, error) {
+	options.Namespace = s.namespace
+	if options.Labels == nil {
+		options.Labels = map[string]string{"app": options.Name}
 	}
-	return pods[0], nil
+	pods, err := c.RunPods(ctx, options)
+	s.others = append(s.others, pods...)
+	return pods, err
 }
 
 // exported is a Service with the export label, of the pods that have its name as their label app.
@@ -169,10 +185,14 @@ type result struct {
 	replaced int
 }
 
+func (r result) String() string {
+	return fmt.Sprintf("through xcc: %s; a local Service: %s", r.through, r.local)
+}
+
 // verdict is an error where more was lost than a local Service loses.
 func (r result) verdict() error {
 	if r.through.Lost > r.local.Lost {
-		return fmt.Errorf("through xcc: %s; a local Service: %s", r.through, r.local)
+		return errors.New("more was lost than a local Service loses")
 	}
 	return nil
 }
@@ -204,21 +224,19 @@ func (s *stage) play(ctx context.Context, happens func(context.Context, *stage) 
 	return result, err
 }
 
-// close ends xcc and the pods, and deletes the namespaces.
-func (s *stage) close(ctx context.Context) error {
-	errs := []error{s.stopXCC(ctx)}
+// close ends xcc and the pods, and deletes the namespaces. It adds xcc's log to the error that there was before, if any.
+func (s *stage) close(ctx context.Context, err error) error {
+	if err != nil {
+		err = fmt.Errorf("%w\nxcc's log:\n%s", err, s.log())
+	}
+	errs := []error{err, s.stopXCC(ctx)}
 	if s.pods != nil {
 		errs = append(errs, s.pods.end(ctx))
 	}
-	for _, client := range []*network.Pod{s.client, s.localClient} {
-		if client != nil {
-			errs = append(errs, client.Delete(ctx))
-		}
+	for _, pod := range s.others {
+		errs = append(errs, pod.Delete(ctx))
 	}
 	for _, c := range []*network.Cluster{s.east, s.west} {
-		// There is no kubelet that would end what is left.
-		errs = append(errs, c.Clientset().CoreV1().Pods(s.namespace).DeleteCollection(ctx,
-			metav1.DeleteOptions{GracePeriodSeconds: new(int64)}, metav1.ListOptions{}))
 		errs = append(errs, c.Clientset().CoreV1().Namespaces().Delete(ctx, s.namespace, metav1.DeleteOptions{}))
 	}
 	return errors.Join(errs...)
