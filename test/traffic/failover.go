@@ -11,6 +11,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"xcc/test/cluster"
 	"xcc/test/network"
@@ -19,8 +21,8 @@ import (
 // failover is how long requests take to find the pods that take over, from when the status of the last pod before them says
 // that it is not ready: from one cluster to the other, and within one cluster.
 //
-// The latter is what Kubernetes itself takes for the same two changes: one pod is not ready any more, and at once another one
-// is. kube-proxy acts on the first, and then not before a second has passed.
+// The latter is what Kubernetes itself takes for the same two changes: one pod is not ready any more, and as soon as an
+// EndpointSlice says so another one is. kube-proxy acts on the first, and then not before a second has passed.
 type failover struct {
 	across, within []time.Duration
 	// acrossCount and withinCount are of the requests meanwhile.
@@ -162,7 +164,7 @@ func (s *stage) takeOver(ctx context.Context, n standing) (took time.Duration, r
 	err = n.pod.SetReady(ctx, false)
 	failed := time.Now()
 	if err == nil && n.spare != nil {
-		err = n.spare.SetReady(ctx, true)
+		err = errors.Join(s.seenFailed(ctx, n), n.spare.SetReady(ctx, true))
 	}
 	if err == nil {
 		err = eventually(ctx, "somebody else answers at "+n.name, func(context.Context) (err error) {
@@ -181,6 +183,25 @@ func (s *stage) takeOver(ctx context.Context, n standing) (took time.Duration, r
 		err = s.alone(ctx, n)
 	}
 	return took, requests, err
+}
+
+// seenFailed waits until the Service has no ready address, which is what xcc waits for as well.
+func (s *stage) seenFailed(ctx context.Context, n standing) error {
+	of := metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + n.name}
+	return eventually(ctx, n.name+" has no ready address", func(ctx context.Context) error {
+		found, err := s.west.Clientset().DiscoveryV1().EndpointSlices(s.namespace).List(ctx, of)
+		if err != nil {
+			return err
+		}
+		for _, slice := range found.Items {
+			for _, endpoint := range slice.Endpoints {
+				if *endpoint.Conditions.Ready {
+					return fmt.Errorf("%v is ready", endpoint.Addresses)
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // firstOther is how long it took until somebody else than the pod answered.
