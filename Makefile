@@ -49,6 +49,12 @@ soak: controlplane ## Drive both clusters with random operations and faults: SEC
 	go test -count=1 ./sync -rapid.seed=$(SEED) -rapid.checks=5000
 	cd test && go run ./model/soak -seconds $(SECONDS) -seed $(SEED)
 
+ROUNDS ?= 1
+
+.PHONY: traffic
+traffic: controlplane ## Count the requests that are lost, and time failover (Linux, root, nft): ROUNDS=3
+	cd test && go run ./traffic -rounds $(ROUNDS)
+
 .PHONY: bench
 bench: controlplane ## Measure xcc against bare clients that do the same work: BENCH=-quick for a short run
 	cd test && go run ./bench $(BENCH)

@@ -1,10 +1,6 @@
 //go:build linux
 
-// Package traffic tests that requests arrive: from pods of one cluster, through its DNS and kube-proxy, at the pods of the
-// other, while xcc runs as a process under the identity that it was linked with.
-//
-// One boot of the two clusters is shared; each test has namespaces of its own. Nothing sleeps or measures time.
-package traffic
+package main
 
 import (
 	"context"
@@ -14,65 +10,47 @@ import (
 	"os"
 	"testing"
 
-	"xcc/test/cluster"
 	"xcc/test/daemon"
 	"xcc/test/network"
 )
 
+// shared is the one boot of the two clusters that all tests use; each test has namespaces of its own. Nothing measures time.
 var (
-	controlPlane, binary string
-	east, west           *network.Cluster
-	linked               string // the kubeconfig that xcc link has written, gone with the cluster in the east
+	shared     *pair
+	east, west *network.Cluster
 )
 
 func TestMain(m *testing.M) {
 	if network.Missing() != "" {
 		os.Exit(m.Run()) // the tests say so, each by its name
 	}
-	// Built out here, because there is no way from inside to where Go modules come from.
-	if err := build(context.Background()); err != nil {
+	built, err := build(context.Background())
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	os.Exit(network.Run(func() int { return run(m) }))
+	os.Exit(network.Run(func() int { return runTests(m, built) }))
 }
 
-func build(ctx context.Context) (err error) {
-	if controlPlane, err = cluster.Build(ctx, os.Stderr); err != nil {
-		return err
-	}
-	binary, err = cluster.BuildXCC(ctx, false)
-	return err
-}
-
-func run(m *testing.M) int {
+func runTests(m *testing.M, built programs) int {
 	// The tests mostly wait for the clusters; by default as many run at a time as there are processors.
 	if err := flag.Set("test.parallel", "6"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	ctx := context.Background()
-	if err := setUp(ctx); err != nil {
+	var err error
+	if shared, err = startPair(ctx, built); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	east, west = shared.east, shared.west
 	code := m.Run()
 	if err := errors.Join(east.Stop(ctx), west.Stop(ctx)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return code
-}
-
-func setUp(ctx context.Context) (err error) {
-	east, west, err = network.StartPair(ctx,
-		cluster.Options{Name: "prod-east", Binary: controlPlane, DualStack: true},
-		cluster.Options{Name: "prod-west", Binary: controlPlane, DualStack: true})
-	if err != nil {
-		return err
-	}
-	linked, err = daemon.Link(ctx, binary, east.Directory(), east.Admin(), west.Admin())
-	return err
 }
 
 // needNetwork skips a test where there can be no network.
@@ -86,8 +64,8 @@ func needNetwork(t *testing.T) {
 // startXCC runs xcc between the two clusters until the test and its subtests end.
 func startXCC(t *testing.T, flags ...string) *daemon.Daemon {
 	t.Helper()
-	d, err := daemon.Start(context.Background(), daemon.Options{Binary: binary, Arguments: append([]string{
-		"sync", "--kubeconfig", linked, "--context-a", east.Name, "--context-b", west.Name, "--listen=",
+	d, err := daemon.Start(context.Background(), daemon.Options{Binary: shared.xcc, Arguments: append([]string{
+		"sync", "--kubeconfig", shared.linked, "--context-a", east.Name, "--context-b", west.Name, "--listen=",
 	}, flags...)})
 	mustBe(t, err)
 	t.Cleanup(func() {

@@ -1,15 +1,12 @@
 //go:build linux
 
-package traffic
+package main
 
 import (
 	"context"
 	"fmt"
-	"net"
 	"slices"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -26,9 +23,6 @@ type way struct {
 	namespace  string
 }
 
-// lastNamespace numbers the namespaces of the tests.
-var lastNamespace atomic.Int64
-
 // bothWays runs the same test in both directions at the same time.
 func bothWays(t *testing.T, sentence string, test func(t *testing.T, w *way)) {
 	t.Helper()
@@ -44,17 +38,6 @@ func bothWays(t *testing.T, sentence string, test func(t *testing.T, w *way)) {
 			})
 		}
 	})
-}
-
-// exported is a Service with the export label, of the pods that run makes for it.
-func exported(name string) *corev1.Service {
-	return &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"fair.com/cross-cluster": "true"}},
-		Spec: corev1.ServiceSpec{
-			Selector: map[string]string{"app": name},
-			Ports:    []corev1.ServicePort{{Name: "http", Port: 80}},
-		},
-	}
 }
 
 // headless makes a Service headless.
@@ -115,12 +98,10 @@ func (w *way) clusterIPs(t *testing.T, name string) (addresses []string) {
 	return addresses
 }
 
-// until waits for a condition. A machine that is busy with other tests may need long for it.
+// until waits for a condition.
 func until(t *testing.T, what string, condition func(context.Context) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	mustBe(t, cluster.Eventually(ctx, what, condition))
+	mustBe(t, eventually(t.Context(), what, condition))
 }
 
 // ask asks a target once.
@@ -163,6 +144,3 @@ func names(pods []*network.Pod) []string {
 	slices.Sort(all)
 	return all
 }
-
-// at is a host and a port.
-func at(host string, port string) string { return net.JoinHostPort(host, port) }
