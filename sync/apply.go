@@ -45,6 +45,7 @@ func (m *Mirror) apply(ctx context.Context, rules Rules, key Key, plan Plan) err
 				return errAwaitsTurn
 			}
 			if !m.endpoints.take(key) {
+				m.queue.AddLater(key, turnPatience)
 				return errAwaitsTurn
 			}
 		}

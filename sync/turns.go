@@ -16,9 +16,10 @@ type turns struct {
 	mu sync.Mutex
 	// slices is how many of them are being written.
 	slices int
-	// holder has the turn, if taken.
+	// holder has the turn, if taken, since then.
 	holder  Key
 	taken   bool
+	since   time.Time
 	waiting []waitingKey
 	asked   sets.Set[Key] // those waiting
 }
@@ -28,7 +29,8 @@ type waitingKey struct {
 	since time.Time
 }
 
-// turnPatience is how long a name waits for a moment in which no slice is written.
+// turnPatience is how long a name waits for a moment in which no slice is written, and how long for another that has the
+// turn: a write that hangs is overtaken.
 const turnPatience = time.Second
 
 func newTurns() *turns {
@@ -49,7 +51,7 @@ func (t *turns) endSlice() (next Key, given bool) {
 	return t.give()
 }
 
-// take gives the name the turn, or has it wait for it.
+// take gives the name the turn, or has it wait for it. Who waits for longer than turnPatience should ask again.
 func (t *turns) take(key Key) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -80,12 +82,15 @@ func (t *turns) giveBack(key Key) (next Key, given bool) {
 }
 
 func (t *turns) give() (next Key, given bool) {
-	if t.taken || len(t.waiting) == 0 || t.slices > 0 && time.Since(t.waiting[0].since) < turnPatience {
+	switch {
+	case len(t.waiting) == 0,
+		t.taken && time.Since(t.since) < turnPatience,
+		t.slices > 0 && time.Since(t.waiting[0].since) < turnPatience:
 		return next, false
 	}
 	next, t.waiting = t.waiting[0].key, t.waiting[1:]
 	t.asked.Delete(next)
-	t.holder, t.taken = next, true
+	t.holder, t.taken, t.since = next, true, time.Now()
 	return next, true
 }
 

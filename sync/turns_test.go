@@ -62,6 +62,23 @@ func TestATurnComesInTheEndWhileSlicesAreAlwaysWritten(t *testing.T) {
 	})
 }
 
+func TestATurnThatIsHeldForTooLongIsOvertaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns := newTurns()
+		turns.take(keyOf("hangs"))
+		if turns.take(web) {
+			t.Error("two have the turn")
+		}
+		time.Sleep(turnPatience)
+		if !turns.take(web) {
+			t.Error("one write that hangs holds up all others")
+		}
+		if _, given := turns.giveBack(keyOf("hangs")); given {
+			t.Error("who was overtaken gives the turn of another away")
+		}
+	})
+}
+
 // TestNoTurnIsLost: whoever asks, in whatever order, there is never more than one turn out, and never a name that waits
 // while it could go.
 func TestNoTurnIsLost(t *testing.T) {

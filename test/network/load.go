@@ -83,17 +83,23 @@ type Count struct {
 	Requests, Lost int
 	// Answered counts by who answered: "prod-east/cart-0".
 	Answered map[string]int
-	// Reasons counts the lost by why.
+	// Reasons counts the lost by why, and First is when each was met first, after the first request.
 	Reasons map[string]int
+	First   map[string]time.Duration
 }
 
 // Counted summarizes requests.
 func Counted(requests []Request) Count {
-	count := Count{Requests: len(requests), Answered: map[string]int{}, Reasons: map[string]int{}}
+	count := Count{Requests: len(requests), Answered: map[string]int{}, Reasons: map[string]int{}, First: map[string]time.Duration{}}
+	requests = slices.SortedFunc(slices.Values(requests), func(a, b Request) int { return a.Started.Compare(b.Started) })
 	for _, request := range requests {
 		if request.Err != nil {
+			why := reason(request.Err)
+			if count.Reasons[why] == 0 {
+				count.First[why] = request.Started.Sub(requests[0].Started)
+			}
 			count.Lost++
-			count.Reasons[reason(request.Err)]++
+			count.Reasons[why]++
 			continue
 		}
 		count.Answered[request.Answer.Cluster+"/"+request.Answer.Pod]++
@@ -106,7 +112,7 @@ func (c Count) String() string {
 	text := fmt.Sprintf("%d requests, %d lost", c.Requests, c.Lost)
 	var reasons []string
 	for reason, count := range c.Reasons {
-		reasons = append(reasons, fmt.Sprintf("%d %s", count, reason))
+		reasons = append(reasons, fmt.Sprintf("%d %s, first after %s", count, reason, c.First[reason].Round(time.Millisecond)))
 	}
 	if len(reasons) > 0 {
 		slices.Sort(reasons)
