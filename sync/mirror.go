@@ -166,11 +166,11 @@ func NewMirror(name string, direction Direction) *Mirror {
 		verdicts:  map[Key]unique.Handle[Verdict]{},
 		foreign:   map[Key][]*Copy{},
 		dated:     map[Key]int64{},
-		endpoints: newTurns(),
 		recovery:  recovery{after: direction.RecoverAfter},
 
 		mirroredEvents: rate.NewLimiter(mirroredPerSecond, mirroredAtOnce),
 	}
+	mirror.endpoints = newTurns(mirror.queue.Add)
 	mirror.queue.lanes.waited = func(lane Lane, wait time.Duration) { mirror.Observer.Waited(lane, wait) }
 	return mirror
 }
@@ -219,6 +219,7 @@ func (m *Mirror) run(ctx context.Context, workers int) {
 		})
 	}
 	group.Wait()
+	m.endpoints.stop()
 }
 
 // tendInterval is how often a direction looks after what no event tells of.
@@ -260,19 +261,12 @@ func (m *Mirror) work(ctx context.Context) bool {
 // reconcile brings one name in line, and gives its verdict. With an error, the verdict says what it waits for, and the
 // name is to be looked at again.
 func (m *Mirror) reconcile(ctx context.Context, key Key) (Verdict, error) {
-	defer func() { m.giveTurn(m.endpoints.giveBack(key)) }()
+	defer m.endpoints.giveBack(key)
 	verdict, err := m.bring(ctx, key)
 	if (err != nil || verdict.Reason == Held) && m.drained() {
 		return m.evacuate(ctx, key, verdict, err)
 	}
 	return verdict, err
-}
-
-// giveTurn has a name looked at whose Endpoints may be written now.
-func (m *Mirror) giveTurn(key Key, given bool) {
-	if given {
-		m.queue.Add(key)
-	}
 }
 
 func (m *Mirror) drained() bool {
