@@ -37,7 +37,7 @@ type waitingKey struct {
 const (
 	// turnDelay is how long a name waits at the least: the target's watches are to tell of the slices first. What changes
 	// within it is written once.
-	turnDelay = 10 * time.Millisecond
+	turnDelay = 3 * time.Millisecond
 	// turnPatience is how long a name waits for a moment in which no slice is written, and how long for another that has
 	// the turn: a write that hangs is overtaken.
 	turnPatience = time.Second
