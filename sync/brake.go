@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -43,7 +44,11 @@ type Brake struct {
 	// Percent of the pointers may be withdrawn in a window.
 	Percent int
 	// Open lets all withdrawals through, and resets the ledger: an operator has said so.
-	Open   bool
+	Open bool
+	// Scope names the namespaces that are looked at, in the same words whenever they are the same; empty for all. Where no
+	// name is to be withdrawn in some namespaces, that says nothing of others: a brake is released within the scope in
+	// which it has tripped, or in a run that looks at all.
+	Scope  string
 	Ledger Ledger
 	Log    logrus.FieldLogger
 
@@ -55,7 +60,7 @@ type Brake struct {
 	counted  sets.Set[Key] // names withdrawn in this window
 	held     sets.Set[Key]
 	warned   bool
-	settled  bool
+	known    bool // the ledger was read
 }
 
 // brakeState is what the ledger holds.
@@ -63,12 +68,17 @@ type brakeState struct {
 	pointers  int // in the target when the window began
 	withdrawn int // or reserved to be, since
 	tripped   bool
+	scope     string // of the daemon that has tripped it
 }
 
 func (s brakeState) values() map[string]string {
-	return map[string]string{
+	values := map[string]string{
 		"pointers": strconv.Itoa(s.pointers), "withdrawn": strconv.Itoa(s.withdrawn), "tripped": strconv.FormatBool(s.tripped),
 	}
+	if s.scope != "" {
+		values["scope"] = s.scope
+	}
+	return values
 }
 
 func parseBrakeState(values map[string]string) (state brakeState, err error) {
@@ -84,6 +94,7 @@ func parseBrakeState(values map[string]string) (state brakeState, err error) {
 	if state.tripped, err = strconv.ParseBool(values["tripped"]); err != nil {
 		return state, fmt.Errorf("brake ledger: tripped: %w", err)
 	}
+	state.scope = values["scope"]
 	return state, nil
 }
 
@@ -130,7 +141,7 @@ func (b *Brake) reserve(ctx context.Context, pointers int) error {
 	if part > 0 {
 		next.withdrawn += part
 	} else {
-		next.tripped = true
+		next.tripped, next.scope = true, b.Scope
 	}
 	if err := b.write(ctx, next); err != nil {
 		return err
@@ -163,14 +174,17 @@ func (b *Brake) allowance(window brakeState) int {
 func (b *Brake) read(ctx context.Context) error {
 	values, version, err := b.Ledger.Load(ctx)
 	if b.isUnusable(err) || err == nil && version == b.version {
+		b.known = true
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("delete brake: %w", err)
 	}
-	if b.state, err = parseBrakeState(values); err != nil {
+	state, err := parseBrakeState(values)
+	if err != nil {
 		return err
 	}
+	b.state, b.known = state, true
 	b.version, b.since, b.reserved = version, time.Now(), 0
 	return nil
 }
@@ -196,42 +210,26 @@ func (b *Brake) isUnusable(err error) bool {
 	return true
 }
 
-// release forgets a name that is not to be withdrawn any more. When that was the last one held, the cause is undone and
-// the brake is released.
-func (b *Brake) release(ctx context.Context, key Key) error {
+// release forgets a name that is not to be withdrawn any more.
+func (b *Brake) release(key Key) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.held.Has(key) {
-		return nil
-	}
 	b.held.Delete(key)
-	return b.settle(ctx)
 }
 
-// passed is called when all names have been looked at: a brake that was found tripped, and holds nothing, is released.
-// All but the first call that succeeds do nothing.
-func (b *Brake) passed(ctx context.Context) error {
+// settle releases a brake that is tripped and holds nothing: its cause is undone. It may be called only when all names in
+// scope have been looked at since the start; what has yet to be looked at may be to be held.
+func (b *Brake) settle(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.settled {
+	if b.known && b.isSettled() {
 		return nil
 	}
-	if err := b.read(ctx); err != nil {
+	if err := b.read(ctx); err != nil || b.isSettled() {
 		return err
 	}
-	if err := b.settle(ctx); err != nil {
-		return err
-	}
-	b.settled = true
-	return nil
-}
-
-func (b *Brake) settle(ctx context.Context) error {
-	if !b.state.tripped || b.held.Len() > 0 {
-		return nil
-	}
-	if err := b.read(ctx); err != nil {
-		return err
+	if b.Scope != "" && b.Scope != b.state.scope {
+		return b.notReleased()
 	}
 	if err := b.write(ctx, brakeState{}); err != nil {
 		return err
@@ -239,6 +237,18 @@ func (b *Brake) settle(ctx context.Context) error {
 	b.reserved, b.counted = 0, nil
 	b.Log.Info("the delete brake is released")
 	return nil
+}
+
+func (b *Brake) isSettled() bool {
+	return !b.state.tripped || b.held.Len() > 0
+}
+
+// notReleased is an error only for an operator, who waits for it.
+func (b *Brake) notReleased() error {
+	if !b.Open {
+		return nil
+	}
+	return fmt.Errorf("the delete brake stays on: it was tripped by a daemon that looks at %s, and is released by a run that does", cmp.Or(b.state.scope, "all namespaces"))
 }
 
 // freed gives the held names if an operator, or another daemon, has released the brake since it was last asked.

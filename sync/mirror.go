@@ -376,11 +376,17 @@ func (m *Mirror) brake(ctx context.Context, key Key, plan Plan) (held bool, err 
 	if m.DryRun {
 		return false, nil
 	}
-	if !plan.Withdraws {
-		return false, m.Brake.release(ctx, key)
+	if plan.Withdraws {
+		admitted, err := m.Brake.admit(ctx, key, m.countPointers)
+		if err != nil {
+			return false, err
+		}
+		held = !admitted
+	} else {
+		m.Brake.release(key)
 	}
-	admitted, err := m.Brake.admit(ctx, key, m.countPointers)
-	return !admitted && err == nil, err
+	m.pass.saw(key)
+	return held, nil
 }
 
 func (m *Mirror) countPointers() int {
@@ -410,8 +416,8 @@ func (m *Mirror) tendBrake(ctx context.Context) error {
 	if m.DryRun {
 		return nil
 	}
-	if m.pass.isDone() {
-		if err := m.Brake.passed(ctx); err != nil {
+	if m.pass.isDone() && m.pass.sawAll() {
+		if err := m.Brake.settle(ctx); err != nil {
 			return err
 		}
 	}
