@@ -39,7 +39,8 @@ type Ledger interface {
 // a second daemon gets another allowance. Time is measured here and never read from the ledger: the clocks of two hosts
 // may be a day apart. A window ends when the daemon has seen the ledger unchanged for its length.
 //
-// Once tripped, the brake stays so until no name is to be withdrawn any more, or until an operator lets them through.
+// Once tripped, the brake stays so until no name is to be withdrawn any more, or until an operator lets them through. An
+// operator begins a new count. Names that come back don't: to undo a part of the cause is no way to another allowance.
 type Brake struct {
 	// Percent of the pointers may be withdrawn in a window.
 	Percent int
@@ -185,6 +186,9 @@ func (b *Brake) read(ctx context.Context) error {
 		return err
 	}
 	b.state, b.known = state, true
+	if state.withdrawn == 0 {
+		b.counted = nil
+	}
 	b.version, b.since, b.reserved = version, time.Now(), 0
 	return nil
 }
@@ -231,21 +235,30 @@ func (b *Brake) settle(ctx context.Context) error {
 	if b.Scope != "" && b.Scope != b.state.scope {
 		return b.notReleased()
 	}
-	if err := b.write(ctx, brakeState{}); err != nil {
+	if err := b.write(ctx, b.released()); err != nil {
 		return err
 	}
-	b.reserved, b.counted = 0, nil
 	b.Log.Info("the delete brake is released")
 	return nil
 }
 
 func (b *Brake) isSettled() bool {
-	return !b.state.tripped || b.held.Len() > 0
+	return b.held.Len() > 0 || b.state == b.released()
+}
+
+// released is what the ledger is to say when the brake is released.
+func (b *Brake) released() brakeState {
+	if b.Open {
+		return brakeState{}
+	}
+	next := b.state
+	next.tripped = false
+	return next
 }
 
 // notReleased is an error only for an operator, who waits for it.
 func (b *Brake) notReleased() error {
-	if !b.Open {
+	if !b.Open || !b.state.tripped {
 		return nil
 	}
 	return fmt.Errorf("the delete brake stays on: it was tripped by a daemon that looks at %s, and is released by a run that does", cmp.Or(b.state.scope, "all namespaces"))
@@ -263,7 +276,7 @@ func (b *Brake) freed(ctx context.Context) ([]Key, error) {
 	}
 	b.Log.Info("the delete brake is released")
 	keys := b.held.UnsortedList()
-	b.held, b.counted = nil, nil
+	b.held = nil
 	return keys, nil
 }
 

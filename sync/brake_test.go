@@ -187,6 +187,80 @@ func TestBrakeIsReleased(t *testing.T) {
 	}
 }
 
+func TestUndoneCauseIsNoOtherAllowance(t *testing.T) {
+	// Twenty of forty have gone, and the one that was held has come back.
+	undone := func(t *testing.T) (*fakeLedger, *Brake) {
+		t.Helper()
+		ledger := &fakeLedger{}
+		b := newBrake(ledger, 50)
+		if got := admitted(t, b, 0, 21, 40); got != 20 {
+			t.Fatalf("%d were admitted, want 20", got)
+		}
+		b.release(keyOf("web-20"))
+		if err := b.settle(t.Context()); err != nil || ledger.values["tripped"] != "false" {
+			t.Fatalf("%v; the ledger says %v", err, ledger.values)
+		}
+		return ledger, b
+	}
+	t.Run("others are held", func(t *testing.T) {
+		_, b := undone(t)
+		if got := admitted(t, b, 20, 20, 40); got > 0 {
+			t.Errorf("%d more were admitted", got)
+		}
+	})
+	t.Run("also by a second daemon, and one that was restarted", func(t *testing.T) {
+		ledger, _ := undone(t)
+		if got := admitted(t, newBrake(ledger, 50), 20, 20, 40); got > 0 {
+			t.Errorf("%d more were admitted", got)
+		}
+	})
+	t.Run("also by one that had held others of its own", func(t *testing.T) {
+		ledger := &fakeLedger{}
+		one, other := newBrake(ledger, 50), newBrake(ledger, 50)
+		admitted(t, one, 0, 21, 40)
+		admitted(t, other, 30, 2, 40)
+		one.release(keyOf("web-20"))
+		if err := one.settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if freed, err := other.freed(t.Context()); err != nil || len(freed) != 2 {
+			t.Fatalf("freed: %v, %v", freed, err)
+		}
+		if got := admitted(t, other, 30, 2, 40); got > 0 {
+			t.Errorf("%d more were admitted", got)
+		}
+		if tripped, held := other.Tripped(); !tripped || held != 2 {
+			t.Errorf("tripped: %t, with %d held", tripped, held)
+		}
+	})
+	t.Run("those that were counted may go again", func(t *testing.T) {
+		_, b := undone(t)
+		if got := admitted(t, b, 0, 20, 40); got != 20 {
+			t.Errorf("%d were admitted, want 20", got)
+		}
+	})
+	t.Run("when the window is over there is another", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			_, b := undone(t)
+			time.Sleep(brakeWindow + time.Second)
+			if got := admitted(t, b, 20, 20, 40); got != 20 {
+				t.Errorf("%d were admitted, want 20", got)
+			}
+		})
+	})
+	t.Run("an operator begins a new count, also where the brake was released before", func(t *testing.T) {
+		ledger, b := undone(t)
+		operator := newBrake(ledger, 50)
+		operator.Open = true
+		if err := operator.settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := admitted(t, b, 20, 20, 40); got != 20 {
+			t.Errorf("%d were admitted, want 20", got)
+		}
+	})
+}
+
 func TestBrakeIsReleasedAlsoWhereTheLedgerFailsAtFirst(t *testing.T) {
 	ledger := &fakeLedger{}
 	b := newBrake(ledger, 50)
