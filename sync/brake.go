@@ -280,6 +280,21 @@ func (b *Brake) freed(ctx context.Context) ([]Key, error) {
 	return keys, nil
 }
 
+// holds reports whether a name is held by the brake as the ledger tells of it. Nothing is counted: it is asked about a
+// withdrawal that is not to be made.
+func (b *Brake) holds(ctx context.Context, key Key) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.Open {
+		return false, nil
+	}
+	if err := b.read(ctx); err != nil || !b.state.tripped {
+		return false, err
+	}
+	b.held = inserted(b.held, key)
+	return true, nil
+}
+
 // Standing reads the ledger, and reports whether the brake holds.
 func (b *Brake) Standing(ctx context.Context) (bool, error) {
 	b.mu.Lock()

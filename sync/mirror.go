@@ -373,17 +373,18 @@ func heldVerdict() Verdict {
 
 // brake asks the delete brake about a plan that withdraws, and tells it of one that doesn't.
 func (m *Mirror) brake(ctx context.Context, key Key, plan Plan) (held bool, err error) {
-	if m.DryRun {
-		return false, nil
-	}
-	if plan.Withdraws {
-		admitted, err := m.Brake.admit(ctx, key, m.countPointers)
-		if err != nil {
-			return false, err
-		}
-		held = !admitted
-	} else {
+	switch {
+	case !plan.Withdraws:
 		m.Brake.release(key)
+	case m.DryRun:
+		held, err = m.Brake.holds(ctx, key)
+	default:
+		var admitted bool
+		admitted, err = m.Brake.admit(ctx, key, m.countPointers)
+		held = !admitted
+	}
+	if err != nil {
+		return false, err
 	}
 	m.pass.saw(key)
 	return held, nil
@@ -413,10 +414,7 @@ func (m *Mirror) tend(ctx context.Context) {
 }
 
 func (m *Mirror) tendBrake(ctx context.Context) error {
-	if m.DryRun {
-		return nil
-	}
-	if m.pass.isDone() && m.pass.sawAll() {
+	if !m.DryRun && m.pass.isDone() && m.pass.sawAll() {
 		if err := m.Brake.settle(ctx); err != nil {
 			return err
 		}
