@@ -318,7 +318,7 @@ func (m *Mirror) bring(ctx context.Context, key Key) (Verdict, error) {
 		}
 		held, err := m.brake(ctx, key, plan)
 		if held {
-			return heldVerdict(), nil
+			return heldVerdict(plan.Verdict), nil
 		}
 		if err == nil {
 			err = m.apply(ctx, rules, key, plan)
@@ -367,8 +367,17 @@ func unproven(err error) Verdict {
 	return refused(SourceUnproven, "nothing is taken away until the source can be read: %v", err)
 }
 
-func heldVerdict() Verdict {
-	return refused(Held, "its Service is gone, but too many others went with it; see the log line of the delete brake")
+// heldVerdict says what the pointer would go for.
+func heldVerdict(withdrawal Verdict) Verdict {
+	cause := "its Service is exported no more"
+	if withdrawal.State == Refused {
+		cause = "it is refused with " + string(withdrawal.Reason)
+	}
+	text := cause + ", but too many others went with it, so its pointer is kept; see the log line of the delete brake"
+	if withdrawal.Message != "" {
+		text += ". Without the brake: " + withdrawal.Message
+	}
+	return refused(Held, "%s", text)
 }
 
 // brake asks the delete brake about a plan that withdraws, and tells it of one that doesn't.
