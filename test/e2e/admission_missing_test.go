@@ -91,7 +91,12 @@ func (p *admissionPair) missing(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		w.delete(t, "cart")
-		w.gone(t, "cart")
+		mustBe(t, cluster.Eventually(t.Context(), "the brake is released", func(ctx context.Context) error {
+			values, err := ledger(ctx)
+			if err == nil && values["tripped"] != "false" {
+				err = fmt.Errorf("%v", values)
+			}
+			return err
+		}))
 	})
 }
