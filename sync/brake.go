@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"sync"
 	"time"
@@ -55,10 +56,10 @@ type Brake struct {
 
 	mu       sync.Mutex
 	state    brakeState
-	version  string        // of the ledger that state was read from
-	since    time.Time     // when this version was first seen; monotonic
-	reserved int           // withdrawals that the ledger counts and that were not made yet
-	counted  sets.Set[Key] // names withdrawn in this window
+	version  string            // of the ledger that state was read from
+	since    time.Time         // when this version was first seen; monotonic
+	reserved int               // withdrawals that the ledger counts and that were not made yet
+	counted  map[Key]time.Time // names withdrawn in this window, and when last; monotonic
 	held     sets.Set[Key]
 	warned   bool
 	known    bool // the ledger was read
@@ -111,21 +112,38 @@ func (b *Brake) admit(ctx context.Context, key Key, pointers func() int) (bool, 
 		b.held = inserted(b.held, key)
 		return false, nil
 	}
-	if b.counted.Has(key) {
-		return true, nil
+	if b.isOver() {
+		b.forget()
 	}
-	if b.reserved == 0 {
-		if err := b.reserve(ctx, pointers()); err != nil {
-			return false, err
+	if _, isCounted := b.counted[key]; !isCounted {
+		if b.reserved == 0 {
+			if err := b.reserve(ctx, pointers()); err != nil {
+				return false, err
+			}
 		}
+		if b.state.tripped {
+			b.held = inserted(b.held, key)
+			return false, nil
+		}
+		b.reserved--
 	}
-	if b.state.tripped {
-		b.held = inserted(b.held, key)
-		return false, nil
+	if b.counted == nil {
+		b.counted = map[Key]time.Time{}
 	}
-	b.reserved--
-	b.counted = inserted(b.counted, key)
+	b.counted[key] = time.Now()
 	return true, nil
+}
+
+// forget drops what belongs to a window that is over: what was reserved in it, and what went in it so long ago that it counts
+// no more.
+func (b *Brake) forget() {
+	b.reserved = 0
+	maps.DeleteFunc(b.counted, func(_ Key, at time.Time) bool { return time.Since(at) > brakeWindow })
+}
+
+// isOver reports whether the window has ended.
+func (b *Brake) isOver() bool {
+	return time.Since(b.since) > brakeWindow
 }
 
 // reserve takes a part of the window's allowance, or trips the brake where nothing is left of it.
@@ -134,9 +152,6 @@ func (b *Brake) reserve(ctx context.Context, pointers int) error {
 		return err
 	}
 	next := b.window(pointers)
-	if next.withdrawn == 0 {
-		b.counted = nil
-	}
 	allowance := b.allowance(next)
 	part := min(allowance-next.withdrawn, max(1, allowance/brakeParts))
 	if part > 0 {
@@ -156,11 +171,11 @@ func (b *Brake) reserve(ctx context.Context, pointers int) error {
 	return nil
 }
 
-// window is the one that goes on, or another where that is over.
+// window is the one that goes on, or another where that is over. What went late in that counts in both.
 func (b *Brake) window(pointers int) brakeState {
 	window := b.state
-	if window.withdrawn == 0 || time.Since(b.since) > brakeWindow {
-		window = brakeState{}
+	if window.withdrawn == 0 || b.isOver() {
+		window = brakeState{withdrawn: len(b.counted)}
 	}
 	window.pointers = max(window.pointers, pointers)
 	return window

@@ -134,6 +134,38 @@ func TestWindowEnds(t *testing.T) {
 	})
 }
 
+// TestWindowsThatFollowEachOther: the withdrawals of no ten minutes are more than may be, wherever a window ends.
+func TestWindowsThatFollowEachOther(t *testing.T) {
+	for name, test := range map[string]struct {
+		first, late int // withdrawn when the window begins, and a minute before it ends
+		lateFrom    int // number of the first that is late
+		want        int // of 400 others, when it has just ended
+	}{
+		"what went early counts no more":                     {200, 0, 0, 200},
+		"what went once more late counts":                    {200, 200, 0, 0},
+		"what was reserved early and went late counts":       {1, 9, 1, 191},
+		"what was reserved and not used is reserved no more": {1, 0, 0, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBrake(&fakeLedger{}, 50)
+				for _, step := range []struct {
+					from, count int
+					then        time.Duration
+				}{{0, test.first, brakeWindow - time.Minute}, {test.lateFrom, test.late, time.Minute + time.Second}} {
+					if got := admitted(t, b, step.from, step.count, 400); got != step.count {
+						t.Fatalf("%d of %d were admitted", got, step.count)
+					}
+					time.Sleep(step.then)
+				}
+				if got := admitted(t, b, 1000, 400, 400); got != test.want {
+					t.Errorf("%d were admitted, want %d", got, test.want)
+				}
+			})
+		})
+	}
+}
+
 func TestRestartDoesNotEndTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ledger := &fakeLedger{}
