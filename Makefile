@@ -27,7 +27,7 @@ test: test-unit test-monitoring test-clusters ## Run all tests
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no cluster
-	KUBE_CACHE_MUTATION_DETECTOR=true go test -race -count=1 -timeout 15m ./...
+	go test -race -count=1 -timeout 15m ./...
 
 .PHONY: test-clusters
 test-clusters: controlplane ## Run the tests on real clusters
