@@ -49,6 +49,10 @@ soak: controlplane ## Drive both clusters with random operations and faults: SEC
 	go test -count=1 ./sync -rapid.seed=$(SEED) -rapid.checks=5000
 	cd test && go run ./model/soak -seconds $(SECONDS) -seed $(SEED)
 
+.PHONY: plans
+plans: controlplane ## Run all of the enumerated plans, which takes long: a kill before and after each call of one scenario, and more
+	cd test && go test -count=1 -timeout 12h -v ./model -run TestEnumeratedPlans -everything
+
 ROUNDS ?= 1
 
 .PHONY: traffic
