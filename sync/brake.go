@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/util/retry"
 )
 
 const (
@@ -244,6 +245,11 @@ func (b *Brake) settle(ctx context.Context) error {
 	if b.known && b.isSettled() {
 		return nil
 	}
+	// Another daemon may come to the same at the same time.
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error { return b.settleOnce(ctx) })
+}
+
+func (b *Brake) settleOnce(ctx context.Context) error {
 	if err := b.read(ctx); err != nil || b.isSettled() {
 		return err
 	}

@@ -309,6 +309,19 @@ func TestBrakeIsReleasedAlsoWhereTheLedgerFailsAtFirst(t *testing.T) {
 	}
 }
 
+func TestOperatorResetsALedgerThatTheDaemonReleasesAtTheSameTime(t *testing.T) {
+	ledger := &fakeLedger{}
+	admitted(t, newBrake(ledger, 50), 0, 12, 12)
+	ledger.meets = func() {
+		ledger.values, ledger.version = brakeState{pointers: 12, withdrawn: 10}.values(), ledger.version+1
+	}
+	operator := newBrake(ledger, 50)
+	operator.Open = true
+	if err := operator.settle(t.Context()); err != nil || ledger.values["withdrawn"] != "0" {
+		t.Errorf("%v; the ledger says %v", err, ledger.values)
+	}
+}
+
 func TestOperatorReleasesTheBrake(t *testing.T) {
 	ledger := &fakeLedger{}
 	b := newBrake(ledger, 50)
