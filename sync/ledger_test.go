@@ -18,6 +18,8 @@ type fakeLedger struct {
 	values  map[string]string
 	version int
 	stores  int
+	// meets is called once, before a store: somebody else is faster.
+	meets func()
 }
 
 func (l *fakeLedger) Load(context.Context) (map[string]string, string, error) {
@@ -32,6 +34,10 @@ func (l *fakeLedger) Load(context.Context) (map[string]string, string, error) {
 func (l *fakeLedger) Store(_ context.Context, values map[string]string, version string) (string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if meets := l.meets; meets != nil {
+		l.meets = nil
+		meets()
+	}
 	if l.err != nil {
 		return "", l.err
 	}

@@ -16,7 +16,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/sets"
 )
 
 // SourceReader reads the cluster that a direction mirrors from.
@@ -312,7 +311,7 @@ func (m *Mirror) bring(ctx context.Context, key Key) (Verdict, error) {
 		}
 		held, err := m.brake(ctx, key, plan)
 		if held {
-			return heldVerdict(), nil
+			return heldVerdict(plan.Verdict), nil
 		}
 		if err == nil {
 			err = m.apply(ctx, rules, key, plan)
@@ -361,33 +360,6 @@ func unproven(err error) Verdict {
 	return refused(SourceUnproven, "nothing is taken away until the source can be read: %v", err)
 }
 
-func heldVerdict() Verdict {
-	return refused(Held, "its Service is gone, but too many others went with it; see the log line of the delete brake")
-}
-
-// brake asks the delete brake about a plan that withdraws, and tells it of one that doesn't.
-func (m *Mirror) brake(ctx context.Context, key Key, plan Plan) (held bool, err error) {
-	if m.DryRun {
-		return false, nil
-	}
-	if !plan.Withdraws {
-		return false, m.Brake.release(ctx, key)
-	}
-	admitted, err := m.Brake.admit(ctx, key, m.countPointers)
-	return !admitted && err == nil, err
-}
-
-func (m *Mirror) countPointers() int {
-	names := sets.New(m.Target.Keys()...)
-	count := 0
-	for key := range names {
-		if m.InScope(key.Namespace) {
-			count++
-		}
-	}
-	return count
-}
-
 // tend looks after what no event tells of: that the brake was released from elsewhere, and that the source is silent.
 func (m *Mirror) tend(ctx context.Context) {
 	defer m.tending.begin()()
@@ -398,20 +370,4 @@ func (m *Mirror) tend(ctx context.Context) {
 	if m.stale.Swap(stale) != stale {
 		m.enqueueAll()
 	}
-}
-
-func (m *Mirror) tendBrake(ctx context.Context) error {
-	if m.DryRun {
-		return nil
-	}
-	if m.pass.isDone() {
-		if err := m.Brake.passed(ctx); err != nil {
-			return err
-		}
-	}
-	keys, err := m.Brake.freed(ctx)
-	for _, key := range keys {
-		m.queue.AddBacklog(key)
-	}
-	return err
 }
