@@ -26,6 +26,9 @@ type Plan struct {
 	Recovers bool
 	// Yields: it has, and what was added goes.
 	Yields bool
+	// Evacuates: it takes the addresses of a silent source away and nothing else, so it says nothing about what the delete
+	// brake holds.
+	Evacuates bool
 }
 
 // Destroys reports whether the plan takes something away that the target's clients may be using, because of the source.
@@ -91,6 +94,25 @@ func (r Rules) Plan(source Source, target Target) Plan {
 		plan.Changes = append([]Change{{Create, namespace}}, plan.Changes...)
 	}
 	return plan
+}
+
+// planSilent decides a name of a source that is silent for too long, from what was last known of it. Addresses go, as if it
+// were drained. A Service stays: where a plan would delete one, also to make it anew, it takes the addresses away instead.
+func (r Rules) planSilent(source Source, target Target) Plan {
+	drained := r
+	drained.Drained = true
+	plan := drained.Plan(source, target)
+	switch {
+	case plan.Withdraws || plan.deletes():
+		return Plan{Verdict: silentVerdict(), Changes: r.evacuation(target.Copies), Evacuates: true}
+	case !r.Drained && plan.Verdict.State != Withdrawn:
+		plan.Verdict = silentVerdict()
+	}
+	return plan
+}
+
+func silentVerdict() Verdict {
+	return refused(SourceUnproven, "the source was silent for too long, so its addresses are withdrawn until it answers")
 }
 
 // endpointsUnknown reports whether Kubernetes has yet to say what the Service's endpoints are. For a Service with a
