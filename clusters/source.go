@@ -32,7 +32,8 @@ type Notify struct {
 	Service func(types.NamespacedName)
 	// Namespace is called for each Namespace that has come, gone or changed.
 	Namespace func(name string)
-	// Synced is called when a view has read all there is, once in each session.
+	// Synced is called when a view has read all there is, once in each session, and when something has changed since that
+	// every Service may depend on.
 	Synced func()
 }
 
