@@ -178,6 +178,11 @@ func (s *Source) prepare(ctx context.Context, session *session) error {
 		s.cluster.log.Warn("the token may not list EndpointSlices; reading Endpoints, which hold at most 1,000 addresses of a Service")
 	}
 	s.endpointsOnly.Store(!allowed)
+	if allowed {
+		s.endpoints.empty()
+	} else {
+		s.slices.empty()
+	}
 	return nil
 }
 
