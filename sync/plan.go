@@ -133,8 +133,9 @@ func drainedVerdict() Verdict {
 // addressVerdict is the verdict of a pointer that exists, but perhaps not with all of its addresses.
 func addressVerdict(source Source, pointer Pointer) Verdict {
 	switch {
-	case pointer.Denied > 0:
-		return refused(AddressDenied, "%d of %d addresses may not be mirrored; the others are", pointer.Denied, pointer.Denied+pointer.Total)
+	case len(pointer.Denied) > 0:
+		// Without their names, which change with the pods: the verdict is told as often as it changes.
+		return refused(AddressDenied, "%d of %d addresses may not be mirrored; the others are", len(pointer.Denied), len(pointer.Denied)+pointer.Total)
 	case len(source.Slices) == 0:
 		return refused(NoEndpointsLabelled, "it has no selector, and none of its EndpointSlices carries its label; label them as the Service")
 	}
