@@ -36,7 +36,7 @@ func TestOverlap(t *testing.T) {
 			add(t, b, test.b)
 			asked := []*discoveryv1.EndpointSlice{sliceOfPods}
 			if found := overlap.Among(asked); (len(found) > 0) != test.want {
-				t.Errorf("found %v", found)
+				t.Fatalf("found %v", found)
 			}
 			if !test.want {
 				return
@@ -49,10 +49,10 @@ func TestOverlap(t *testing.T) {
 			if err := b.prepare(t.Context(), s); err != nil {
 				t.Fatal(err)
 			}
-			<-changes
 			if found := overlap.Among(asked); len(found) > 0 {
-				t.Errorf("%v is still one of both", found)
+				t.Fatalf("%v is still one of both", found)
 			}
+			<-changes
 		})
 	}
 }

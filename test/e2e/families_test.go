@@ -104,7 +104,11 @@ func addressesOf(pods []corev1.Pod, families ...corev1.IPFamily) []string {
 	all := []string{}
 	for _, pod := range pods {
 		for _, ip := range pod.Status.PodIPs {
-			if slices.Contains(families, corev1.IPFamily(netutils.IPFamilyOfString(ip.IP))) {
+			family := corev1.IPv4Protocol
+			if netutils.IsIPv6String(ip.IP) {
+				family = corev1.IPv6Protocol
+			}
+			if slices.Contains(families, family) {
 				all = append(all, ip.IP)
 			}
 		}
