@@ -309,7 +309,10 @@ func (m *Mirror) bring(ctx context.Context, key Key) (Verdict, error) {
 		if left, recovers := m.recovery.note(key, plan); recovers {
 			m.queue.RetryAfter(key, left)
 		}
-		held, err := m.brake(ctx, key, plan)
+		held := false
+		if !plan.Evacuates {
+			held, err = m.brake(ctx, key, plan)
+		}
 		if held {
 			return heldVerdict(plan.Verdict), nil
 		}
