@@ -18,6 +18,8 @@ func turnsCalling() (*turns, func() string) {
 	turns := newTurns(func(key Key) { called = append(called, key.Name) })
 	return turns, func() string {
 		synctest.Wait()
+		turns.mu.Lock()
+		defer turns.mu.Unlock()
 		names := strings.Join(called, " ")
 		called = nil
 		return names
