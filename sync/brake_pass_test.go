@@ -25,8 +25,8 @@ func TestBrakeOutlivesARestartBeforeASourceThatIsCut(t *testing.T) {
 
 				running(t, 1, b.mirror).EnqueueAll()
 				time.Sleep(2 * brakeWindow)
-				if !b.mirror.pass.isDone() || b.ledger.values["tripped"] != "true" {
-					t.Errorf("first pass done: %t; the ledger says %v", b.mirror.pass.isDone(), b.ledger.values)
+				if !b.mirror.pass.isDone() || b.ledger.now()["tripped"] != "true" {
+					t.Errorf("first pass done: %t; the ledger says %v", b.mirror.pass.isDone(), b.ledger.now())
 				}
 				b.source.set(func() { edit(b, nil) })
 				time.Sleep(brakeWindow)
@@ -40,8 +40,8 @@ func TestBrakeOutlivesARestartBeforeASourceThatIsCut(t *testing.T) {
 				})
 				b.mirror.enqueueAll()
 				time.Sleep(time.Minute)
-				if b.ledger.values["tripped"] != "false" {
-					t.Errorf("the Services are back; the ledger says %v", b.ledger.values)
+				if b.ledger.now()["tripped"] != "false" {
+					t.Errorf("the Services are back; the ledger says %v", b.ledger.now())
 				}
 			})
 		})
@@ -61,8 +61,8 @@ func TestWriteThatFailsForGoodKeepsTheBrakeOnNoLonger(t *testing.T) {
 		}
 		running(t, 1, b.mirror).EnqueueAll()
 		time.Sleep(time.Minute)
-		if b.ledger.values["tripped"] != "false" {
-			t.Errorf("the ledger says %v", b.ledger.values)
+		if b.ledger.now()["tripped"] != "false" {
+			t.Errorf("the ledger says %v", b.ledger.now())
 		}
 	})
 }

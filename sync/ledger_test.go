@@ -22,6 +22,13 @@ type fakeLedger struct {
 	meets func()
 }
 
+// now gives the values while a daemon may write them.
+func (l *fakeLedger) now() map[string]string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.values)
+}
+
 func (l *fakeLedger) Load(context.Context) (map[string]string, string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
