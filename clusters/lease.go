@@ -24,8 +24,8 @@ var ErrLeaseLost = errors.New("lost the lease to another daemon, or could not re
 
 // Lead waits until this daemon holds the Lease, and then runs lead, once; identity tells the daemons apart. The context of
 // lead ends with ctx, and when the Lease is lost; then Lead fails with [ErrLeaseLost]. When lead has returned, the Lease
-// is given back, so that the next daemon takes over at once. held fails once the Lease has run out by this host's clock,
-// which tells a daemon that was paused before its elector does.
+// is given back, so that the next daemon takes over at once. held fails once the Lease may be another's, as far as this host
+// can tell: a daemon that was paused learns it there before its elector gives up.
 //
 // Only one daemon at a time leads, but no correctness may rest on it: a leader that was paused doesn't know that its Lease
 // has run out before it looks.
@@ -34,8 +34,9 @@ func (c *Cluster) Lead(ctx context.Context, namespace, identity string, lead fun
 	electing, stopElecting := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopElecting()
 	leading := make(chan context.Context, 1)
+	lock := &leaseLock{cluster: c, namespace: namespace, identity: identity}
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock:            &leaseLock{cluster: c, namespace: namespace, identity: identity},
+		Lock:            lock,
 		LeaseDuration:   leaseDuration,
 		RenewDeadline:   leaseRenew,
 		RetryPeriod:     leaseRetry,
@@ -61,7 +62,7 @@ func (c *Cluster) Lead(ctx context.Context, namespace, identity string, lead fun
 		working, stop := context.WithCancelCause(ctx)
 		defer stop(nil)
 		defer context.AfterFunc(held, func() { stop(ErrLeaseLost) })()
-		if err := lead(working, func() error { return elector.Check(0) }); err != nil {
+		if err := lead(working, lock.held); err != nil {
 			return err
 		}
 		if errors.Is(context.Cause(working), ErrLeaseLost) {
@@ -81,6 +82,37 @@ type leaseLock struct {
 	mu      sync.Mutex
 	session *session
 	lock    *resourcelock.LeaseLock
+	renewed time.Time // when the renewal that was confirmed last was asked for; zero where the Lease is not this daemon's
+}
+
+// held fails once the Lease may be another's. Whoever waits for it to run out began to count when the renewal had been
+// written, so after it was asked for. The elector's own Check knows less: it counts from the answer, and from any reading
+// of the Lease, and finds nothing wrong with a Lease that is another's.
+func (l *leaseLock) held() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.renewed.IsZero() || time.Since(l.renewed) >= leaseDuration {
+		return ErrLeaseLost
+	}
+	return nil
+}
+
+// wrote notes what has become of the Lease by a write that was asked for at that time.
+func (l *leaseLock) wrote(asked time.Time, record resourcelock.LeaderElectionRecord) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.renewed = asked; record.HolderIdentity != l.identity {
+		l.renewed = time.Time{}
+	}
+}
+
+// read notes who has the Lease. That it is this daemon's does not renew it.
+func (l *leaseLock) read(record resourcelock.LeaderElectionRecord) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if record.HolderIdentity != l.identity {
+		l.renewed = time.Time{}
+	}
 }
 
 // current gives the lock of the current session. After a change of session it knows no Lease yet; the elector then gets
@@ -109,7 +141,11 @@ func (l *leaseLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord
 	if err != nil {
 		return nil, nil, err
 	}
-	return lock.Get(ctx)
+	record, raw, err := lock.Get(ctx)
+	if err == nil {
+		l.read(*record)
+	}
+	return record, raw, err
 }
 
 // Create implements [resourcelock.Interface].
@@ -118,7 +154,12 @@ func (l *leaseLock) Create(ctx context.Context, record resourcelock.LeaderElecti
 	if err != nil {
 		return err
 	}
-	return lock.Create(ctx, record)
+	asked := time.Now()
+	if err := lock.Create(ctx, record); err != nil {
+		return err
+	}
+	l.wrote(asked, record)
+	return nil
 }
 
 // Update implements [resourcelock.Interface].
@@ -127,7 +168,12 @@ func (l *leaseLock) Update(ctx context.Context, record resourcelock.LeaderElecti
 	if err != nil {
 		return err
 	}
-	return lock.Update(ctx, record)
+	asked := time.Now()
+	if err := lock.Update(ctx, record); err != nil {
+		return err
+	}
+	l.wrote(asked, record)
+	return nil
 }
 
 // RecordEvent implements [resourcelock.Interface]; the log tells of changes.
