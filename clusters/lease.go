@@ -17,6 +17,8 @@ const (
 	leaseDuration = 11 * time.Second
 	leaseRenew    = 7 * time.Second
 	leaseRetry    = 2 * time.Second
+	// leaseRelease is how long it may take to give the Lease back. The process is to end whether the cluster answers or not.
+	leaseRelease = time.Second
 )
 
 // ErrLeaseLost says that another daemon may have taken over.
@@ -32,29 +34,22 @@ var ErrLeaseLost = errors.New("lost the lease to another daemon, or could not re
 func (c *Cluster) Lead(ctx context.Context, namespace, identity string, lead func(ctx context.Context, held func() error) error) error {
 	// The elector goes on until lead has returned, whatever ctx says.
 	electing, stopElecting := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopElecting()
+	asking, stopAsking := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopAsking()
 	leading := make(chan context.Context, 1)
-	lock := &leaseLock{cluster: c, namespace: namespace, identity: identity}
-	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock:            lock,
-		LeaseDuration:   leaseDuration,
-		RenewDeadline:   leaseRenew,
-		RetryPeriod:     leaseRetry,
-		ReleaseOnCancel: true,
-		Name:            leaseName,
-		Callbacks: leaderelection.LeaderCallbacks{
-			OnStartedLeading: func(ctx context.Context) { leading <- ctx },
-			OnStoppedLeading: func() {},
-			OnNewLeader:      func(leader string) { c.log.WithField("leader", leader).Info("the Lease has a holder") },
-		},
-	})
+	lock := &leaseLock{cluster: c, namespace: namespace, identity: identity, asking: asking}
+	elector, err := c.elector(lock, leading)
 	if err != nil {
+		stopElecting()
 		return fmt.Errorf("lease %s/%s: %w", namespace, leaseName, err)
 	}
 	var group sync.WaitGroup
 	group.Go(func() { elector.Run(electing) })
-	defer group.Wait()
-	defer stopElecting()
+	defer func() {
+		stopElecting()
+		defer time.AfterFunc(leaseRelease, stopAsking).Stop()
+		group.Wait()
+	}()
 	select {
 	case <-ctx.Done():
 		return nil
@@ -72,12 +67,30 @@ func (c *Cluster) Lead(ctx context.Context, namespace, identity string, lead fun
 	}
 }
 
+// elector competes for the lock. When it has it, leading is sent a context that ends when it is lost.
+func (c *Cluster) elector(lock *leaseLock, leading chan<- context.Context) (*leaderelection.LeaderElector, error) {
+	return leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+		Lock:            lock,
+		LeaseDuration:   leaseDuration,
+		RenewDeadline:   leaseRenew,
+		RetryPeriod:     leaseRetry,
+		ReleaseOnCancel: true,
+		Name:            leaseName,
+		Callbacks: leaderelection.LeaderCallbacks{
+			OnStartedLeading: func(ctx context.Context) { leading <- ctx },
+			OnStoppedLeading: func() {},
+			OnNewLeader:      func(leader string) { c.log.WithField("leader", leader).Info("the Lease has a holder") },
+		},
+	})
+}
+
 const leaseName = "xcc"
 
 // leaseLock is a LeaseLock on whatever session the cluster has.
 type leaseLock struct {
 	cluster             *Cluster
 	namespace, identity string
+	asking              context.Context // bounds all requests: to give the Lease back, the elector would take longer
 
 	mu      sync.Mutex
 	session *session
@@ -135,12 +148,24 @@ func (l *leaseLock) current() (*resourcelock.LeaseLock, error) {
 	return l.lock, nil
 }
 
+// bounded ends with asking as well.
+func (l *leaseLock) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(l.asking, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
 // Get implements [resourcelock.Interface].
 func (l *leaseLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
 	lock, err := l.current()
 	if err != nil {
 		return nil, nil, err
 	}
+	ctx, cancel := l.bounded(ctx)
+	defer cancel()
 	record, raw, err := lock.Get(ctx)
 	if err == nil {
 		l.read(*record)
@@ -154,6 +179,8 @@ func (l *leaseLock) Create(ctx context.Context, record resourcelock.LeaderElecti
 	if err != nil {
 		return err
 	}
+	ctx, cancel := l.bounded(ctx)
+	defer cancel()
 	asked := time.Now()
 	if err := lock.Create(ctx, record); err != nil {
 		return err
@@ -168,6 +195,8 @@ func (l *leaseLock) Update(ctx context.Context, record resourcelock.LeaderElecti
 	if err != nil {
 		return err
 	}
+	ctx, cancel := l.bounded(ctx)
+	defer cancel()
 	asked := time.Now()
 	if err := lock.Update(ctx, record); err != nil {
 		return err

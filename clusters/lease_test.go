@@ -88,7 +88,7 @@ func TestALeaseIsHeldFromWhenItsRenewalWasAskedFor(t *testing.T) {
 	f, lease := newFakeAPI(t, "blue"), &fakeLease{}
 	f.handle = lease.ServeHTTP
 	c, _ := f.connected(t)
-	lock := &leaseLock{cluster: c, namespace: "xcc", identity: "first"}
+	lock := &leaseLock{cluster: c, namespace: "xcc", identity: "first", asking: t.Context()}
 	record := resourcelock.LeaderElectionRecord{HolderIdentity: "first", LeaseDurationSeconds: 11}
 	for _, renew := range []func(context.Context, resourcelock.LeaderElectionRecord) error{lock.Create, lock.Update} {
 		if err := renew(t.Context(), record); err != nil {
@@ -101,5 +101,23 @@ func TestALeaseIsHeldFromWhenItsRenewalWasAskedFor(t *testing.T) {
 	lock.renewed = lock.renewed.Add(-leaseDuration)
 	if _, _, err := lock.Get(t.Context()); err != nil || lock.held() == nil {
 		t.Errorf("to read one's own Lease has renewed it: %v", err)
+	}
+}
+
+// TestGivingTheLeaseBackIsBounded: the process has to end within ten seconds, of which this may take but one.
+func TestGivingTheLeaseBackIsBounded(t *testing.T) {
+	f, lease := newFakeAPI(t, "blue"), &fakeLease{}
+	f.handle = lease.ServeHTTP
+	c, _ := f.connected(t)
+	hangs, answers := context.WithCancel(context.Background())
+	t.Cleanup(answers)
+	var ended time.Time
+	err := c.Lead(t.Context(), "xcc", "first", func(context.Context, func() error) error {
+		f.set(func() { f.handle = func(http.ResponseWriter, *http.Request) { <-hangs.Done() } })
+		ended = time.Now()
+		return nil
+	})
+	if took := time.Since(ended); err != nil || took >= leaseRenew {
+		t.Errorf("it took %s: %v", took, err)
 	}
 }
