@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -159,6 +160,25 @@ xcc_writes_total{kind="Service",operation="update",result="error",source="prod-e
 			if !strings.Contains(text, line+"\n") {
 				t.Errorf("no %s in:\n%s", line, text)
 			}
+		}
+	})
+}
+
+func TestASourceThatWasDownFromTheStartGrowsStale(t *testing.T) {
+	east, west := newFakeCluster("prod-east"), newFakeCluster("prod-west")
+	east.uid, east.silence = "", 0
+	hub := newHub(east, west)
+	synctest.Test(t, func(t *testing.T) {
+		server := newServer(hub, east, west)
+		time.Sleep(3 * time.Minute)
+		err := testutil.GatherAndCompare(server.Metrics.Registry, strings.NewReader(`
+# HELP xcc_source_staleness_seconds Time since the source last answered, or since xcc was started if it never has.
+# TYPE xcc_source_staleness_seconds gauge
+xcc_source_staleness_seconds{source="prod-east",target="prod-west"} 180
+xcc_source_staleness_seconds{source="prod-west",target="prod-east"} 3
+`), "xcc_source_staleness_seconds")
+		if err != nil {
+			t.Error(err)
 		}
 	})
 }
