@@ -38,14 +38,13 @@ var (
 )
 
 // verdicts are the values of the label of exportedServices. Each is always there, so that it can be counted from zero.
-var verdicts = []string{
-	string(sync.Mirrored), string(sync.Joined), string(sync.Standby), string(sync.FailedOver),
-	string(sync.EndpointsUnknown), string(sync.PointerStands), string(sync.WriteFailed),
-	string(sync.Conflict), string(sync.ExportedByBoth), string(sync.ModesDisagree), string(sync.NotJoinable), string(sync.PortConflict), string(sync.MinReadyInvalid),
-	string(sync.NamespaceMissing), string(sync.NamespaceTerminating),
-	string(sync.NamespaceOptedOut), string(sync.ReservedNamespace), string(sync.ExternalName), string(sync.NoSharedIPFamily),
-	string(sync.AddressDenied), string(sync.NoEndpointsLabelled), string(sync.Held), string(sync.SourceUnproven),
-}
+var verdicts = func() []string {
+	all := []string{string(sync.Mirrored)}
+	for _, reason := range sync.Reasons {
+		all = append(all, string(reason))
+	}
+	return all
+}()
 
 // Describe implements [prometheus.Collector].
 func (c collector) Describe(descriptions chan<- *prometheus.Desc) {

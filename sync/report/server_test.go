@@ -154,6 +154,7 @@ xcc_writes_total{kind="Service",operation="update",result="error",source="prod-e
 			`xcc_exported_services{source="prod-east",target="prod-west",verdict="Mirrored"} 1`,
 			`xcc_exported_services{source="prod-east",target="prod-west",verdict="NamespaceMissing"} 1`,
 			`xcc_exported_services{source="prod-east",target="prod-west",verdict="Conflict"} 0`,
+			`xcc_exported_services{source="prod-east",target="prod-west",verdict="Drained"} 0`,
 			`xcc_leader 1`,
 			`xcc_client_requests_total{cluster="prod-east",code="<error>",method="GET"} 1`,
 		} {
