@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/utils/ptr"
 )
@@ -89,7 +90,7 @@ func TestALeaseIsHeldFromWhenItsRenewalWasAskedFor(t *testing.T) {
 	f.handle = lease.ServeHTTP
 	c, _ := f.connected(t)
 	lock := &leaseLock{cluster: c, namespace: "xcc", identity: "first", asking: t.Context()}
-	record := resourcelock.LeaderElectionRecord{HolderIdentity: "first", LeaseDurationSeconds: 11}
+	record := resourcelock.LeaderElectionRecord{HolderIdentity: "first", LeaseDurationSeconds: 10}
 	for _, renew := range []func(context.Context, resourcelock.LeaderElectionRecord) error{lock.Create, lock.Update} {
 		if err := renew(t.Context(), record); err != nil {
 			t.Fatal(err)
@@ -119,5 +120,13 @@ func TestGivingTheLeaseBackIsBounded(t *testing.T) {
 	})
 	if took := time.Since(ended); err != nil || took >= leaseRenew {
 		t.Errorf("it took %s: %v", took, err)
+	}
+}
+
+func TestTheTimesOfALeaseKeepThePromiseOfATakeover(t *testing.T) {
+	factor := 1 + leaderelection.JitterFactor
+	look := time.Duration(factor * float64(leaseRetry))
+	if longest := look + leaseDuration + look; longest >= 15*time.Second {
+		t.Errorf("a leader that is killed is replaced after %s", longest)
 	}
 }
