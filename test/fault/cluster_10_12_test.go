@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -138,8 +139,8 @@ func TestBrake(t *testing.T) {
 		}
 		r.b.tripped(t, "true")
 		r.a.fence(t)
-		if left := r.b.held(t, held); left != len(held) {
-			t.Errorf("%d of %d pointers are left that were held before", left, len(held))
+		if left := r.b.left(t, names); !slices.Equal(left, held) {
+			t.Errorf("of the pointers %v, which were held before, there are %v", held, left)
 		}
 
 		undo(names)
