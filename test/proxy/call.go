@@ -24,8 +24,6 @@ type Call struct {
 	Status int
 	// Lost: the API server has answered, and the client was not told.
 	Lost bool
-	// Expired: a watch was told, within its stream, that the history it asked for is gone.
-	Expired bool
 }
 
 // Write tells whether the call asks for a change of something that is kept. A question about one's rights is a create, too.

@@ -167,7 +167,6 @@ func (p *Proxy) answer(w http.ResponseWriter, r *http.Request, response *http.Re
 	w.WriteHeader(response.StatusCode)
 	controller := http.NewResponseController(w)
 	write := func(data []byte) {
-		p.noteExpired(r, data)
 		if !p.answers.pass(done) {
 			panic(http.ErrAbortHandler)
 		}
@@ -192,15 +191,4 @@ func (p *Proxy) answer(w http.ResponseWriter, r *http.Request, response *http.Re
 			panic(http.ErrAbortHandler)
 		}
 	}
-}
-
-// noteExpired looks for a watch's end without history. It is an event in the stream of an answer that began with 200.
-func (p *Proxy) noteExpired(r *http.Request, data []byte) {
-	call, known := r.Context().Value(callKey{}).(*Call)
-	if !known || call.Verb != "watch" || !bytes.Contains(data, []byte("too old resource version")) {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	call.Expired = true
 }
