@@ -47,6 +47,7 @@ func TestOwns(t *testing.T) {
 		{"while the source is not known, nothing is ours", rules(func(r *Rules) { r.Cluster = "" }), func(c *Copy) { c.OriginCluster = "" }, false},
 		{"a slice that xcc manages is ours", rules(), func(c *Copy) { c.Kind, c.ManagedBy = KindEndpointSlice, ManagedBy }, true},
 		{"a slice that got our marks from Kubernetes is not", rules(), func(c *Copy) { c.Kind, c.ManagedBy = KindEndpointSlice, "endpointslicemirroring-controller.k8s.io" }, false},
+		{"a slice that Kubernetes made for a selector is not", rules(), func(c *Copy) { c.Kind, c.ManagedBy = KindEndpointSlice, endpointSliceController }, false},
 		{"Endpoints are ours whoever manages them", rules(), func(c *Copy) { c.Kind = KindEndpoints }, true},
 	}
 	for _, test := range tests {
