@@ -82,6 +82,16 @@ func TestLiveReadingIsConsistent(t *testing.T) {
 	}
 }
 
+func TestServiceThatIsNotExportedIsAbsent(t *testing.T) {
+	f := newFakeAPI(t, "blue")
+	c, _ := f.connected(t)
+	source := c.Source(labels.SelectorFromSet(labels.Set{"exported": "yes"}), Metadata{}, Unheard)
+	f.set(func() { f.handle = answerExported })
+	if service, _, err := source.Live(t.Context(), web); service != nil || err != nil {
+		t.Errorf("%v, %v", service, err)
+	}
+}
+
 // TestWatchesBeginWithAConsistentList: what a lagging API server has would be taken for all there is.
 func TestWatchesBeginWithAConsistentList(t *testing.T) {
 	f := newFakeAPI(t, "blue")
