@@ -179,6 +179,9 @@ func TestVersionsThatGoBackProveNoAbsence(t *testing.T) {
 	if err := s.identify(t.Context()); err == nil {
 		t.Error("a store that went back was not noticed")
 	}
+	if len(s.ended) == 0 {
+		t.Error("the session goes on, with watches that wait for versions of the time before")
+	}
 	if _, _, err := source.Live(t.Context(), types.NamespacedName{Namespace: "shop", Name: "web"}); err == nil {
 		// The session ends; one that follows is behind from its start.
 		next, err := c.connect(t.Context())
@@ -222,6 +225,51 @@ func TestDeleteIsHeldToUIDAndVersion(t *testing.T) {
 		want := &metav1.Preconditions{UID: ptr.To(types.UID("u1")), ResourceVersion: ptr.To("7")}
 		if diff := cmp.Diff(want, options.Preconditions); diff != "" {
 			t.Errorf("%T: preconditions (-want +got):\n%s", object, diff)
+		}
+	}
+}
+
+func TestVersionsThatAWatchHasToldOfAreReached(t *testing.T) {
+	c, _ := newFakeAPI(t, "blue").connected(t)
+	source := c.Source(labels.Everything(), Metadata{}, Unheard)
+	for version, update := range map[string]func(string){
+		"200": source.services.UpdateResourceVersion, "300": source.slices.UpdateResourceVersion, "400": source.endpoints.UpdateResourceVersion,
+	} {
+		c.newest = "100"
+		if update(version); c.reached() != version {
+			t.Errorf("reached: %s, not %s", c.reached(), version)
+		}
+	}
+}
+
+func TestUpdateIsHeldToUIDAndVersion(t *testing.T) {
+	f := newFakeAPI(t, "blue")
+	var sent metav1.PartialObjectMetadata
+	f.set(func() {
+		f.handle = func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Errorf("read the object: %v", err)
+			}
+			object, _, err := scheme.Codecs.UniversalDeserializer().Decode(body, nil, nil)
+			if err != nil {
+				t.Errorf("read the object: %v", err)
+				return
+			}
+			sent.UID, sent.ResourceVersion = object.(Object).GetUID(), object.(Object).GetResourceVersion()
+			answer(w, object)
+		}
+	})
+	c, _ := f.connected(t)
+	target := newTestTarget(c)
+	meta := metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: "u1", ResourceVersion: "7"}
+	for _, object := range []Object{&corev1.Service{ObjectMeta: meta}, &corev1.Endpoints{ObjectMeta: meta}, &discoveryv1.EndpointSlice{ObjectMeta: meta}} {
+		sent = metav1.PartialObjectMetadata{}
+		if _, err := target.Update(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+		if sent.UID != "u1" || sent.ResourceVersion != "7" {
+			t.Errorf("%T: held to the UID %q and the version %q", object, sent.UID, sent.ResourceVersion)
 		}
 	}
 }
