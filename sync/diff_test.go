@@ -71,6 +71,19 @@ func TestUpdateKeepsWhatIsTheirs(t *testing.T) {
 	}
 }
 
+// TestForgedOriginIsPutRight: somebody has written another origin on a pointer whose Service is exported.
+func TestForgedOriginIsPutRight(t *testing.T) {
+	r := rules()
+	for _, key := range []string{AnnotationOriginName, AnnotationOriginUID} {
+		stored := stands(pointerService(func(service *corev1.Service) { annotate(service, key, "forged") }), "svc", "11")
+		want := stands(pointerService(), "svc", "11")
+		got := r.Plan(sourceOf(exported()), targetOf(r.Observe(stored))).Changes
+		if diff := cmp.Diff([]Change{{Update, want}}, got); diff != "" {
+			t.Errorf("%s: changes (-want +got):\n%s", key, diff)
+		}
+	}
+}
+
 func TestDeletionNamesUIDAndVersion(t *testing.T) {
 	r := rules()
 	got := r.Plan(Source{}, targetOf(r.Observe(stands(pointerService(), "svc", "11")))).Changes

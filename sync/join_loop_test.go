@@ -168,6 +168,13 @@ func TestRestartAndAnUnknownSourceBeginTheTimeAnew(t *testing.T) {
 			}
 			b.source.set(func() { b.source.verifyErr = nil })
 		},
+		"a target that could not be read": func(b *bench) {
+			b.exports.set(func() { b.exports.liveErr = errors.New("no route to host") })
+			if _, err := b.mirror.reconcile(context.Background(), web); err == nil {
+				panic("it was read")
+			}
+			b.exports.set(func() { b.exports.liveErr = nil })
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
