@@ -27,7 +27,7 @@ test: test-unit test-monitoring test-clusters ## Run all tests
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no cluster
-	KUBE_CACHE_MUTATION_DETECTOR=true go test -race -count=1 -timeout 15m ./...
+	go test -race -count=1 -timeout 15m ./...
 
 .PHONY: test-clusters
 test-clusters: controlplane ## Run the tests on real clusters
@@ -48,6 +48,10 @@ SEED ?= $(shell date +%s)
 soak: controlplane ## Drive both clusters with random operations and faults: SECONDS=900 SEED=1
 	go test -count=1 ./sync -rapid.seed=$(SEED) -rapid.checks=5000
 	cd test && go run ./model/soak -seconds $(SECONDS) -seed $(SEED)
+
+.PHONY: plans
+plans: controlplane ## Run all of the enumerated plans, which takes long: a kill before and after each call of one scenario, and more
+	cd test && go test -count=1 -timeout 12h -v ./model -run TestEnumeratedPlans -everything
 
 ROUNDS ?= 1
 

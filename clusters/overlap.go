@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
@@ -20,7 +21,7 @@ type Overlap struct {
 	any atomic.Int64
 
 	mu sync.Mutex
-	// counts are those of the slices of each side that hold an address. Their keys refer to nothing: there are many.
+	// counts are how often the objects of each side hold an address. Their keys refer to nothing: there are many.
 	counts map[[16]byte][2]int32
 }
 
@@ -28,40 +29,68 @@ type Overlap struct {
 func NewOverlap(a, b *Source, changed func()) *Overlap {
 	o := &Overlap{changed: changed, counts: map[[16]byte][2]int32{}}
 	for side, source := range []*Source{a, b} {
-		source.slices.inserted = func(slice *packedSlice) { o.count(side, slice, 1) }
-		source.slices.removed = func(slice *packedSlice) { o.count(side, slice, -1) }
+		source.slices.inserted = func(slice *packedSlice) { o.count(side, podsInSlice(slice), 1) }
+		source.slices.removed = func(slice *packedSlice) { o.count(side, podsInSlice(slice), -1) }
+		source.endpoints.inserted = func(endpoints *corev1.Endpoints) { o.count(side, podsIn(endpoints), 1) }
+		source.endpoints.removed = func(endpoints *corev1.Endpoints) { o.count(side, podsIn(endpoints), -1) }
 	}
 	return o
 }
 
-func (o *Overlap) count(side int, slice *packedSlice, change int32) {
+// podsInSlice are the addresses of a slice that Kubernetes made of pods.
+func podsInSlice(slice *packedSlice) []string {
 	if !slice.isOfPods {
+		return nil
+	}
+	var pods []string
+	for _, endpoint := range slice.unpack().Endpoints {
+		pods = append(pods, endpoint.Addresses...)
+	}
+	return pods
+}
+
+// podsIn are the addresses of Endpoints that are those of pods. Of Endpoints, only newer versions of Kubernetes say who made
+// them, but an address says what it belongs to.
+func podsIn(endpoints *corev1.Endpoints) []string {
+	var pods []string
+	for _, subset := range endpoints.Subsets {
+		for _, addresses := range [][]corev1.EndpointAddress{subset.Addresses, subset.NotReadyAddresses} {
+			for _, address := range addresses {
+				if address.TargetRef != nil && address.TargetRef.Kind == "Pod" {
+					pods = append(pods, address.IP)
+				}
+			}
+		}
+	}
+	return pods
+}
+
+func (o *Overlap) count(side int, pods []string, change int32) {
+	if len(pods) == 0 {
 		return
 	}
-	before, endpoints := o.any.Load(), slice.unpack().Endpoints
+	before := o.any.Load()
 	o.mu.Lock()
-	for _, endpoint := range endpoints {
-		for _, text := range endpoint.Addresses {
-			address, err := netip.ParseAddr(text)
-			if err != nil {
-				continue
-			}
-			key := address.As16()
-			counts := o.counts[key]
-			wasBoth := counts[0] > 0 && counts[1] > 0
-			counts[side] += change
-			isBoth := counts[0] > 0 && counts[1] > 0
-			if counts == [2]int32{} {
-				delete(o.counts, key)
-			} else {
-				o.counts[key] = counts
-			}
-			switch {
-			case isBoth && !wasBoth:
-				o.any.Add(1)
-			case wasBoth && !isBoth:
-				o.any.Add(-1)
-			}
+	for _, text := range pods {
+		address, err := netip.ParseAddr(text)
+		if err != nil {
+			continue
+		}
+		key := address.As16()
+		counts := o.counts[key]
+		wasBoth := counts[0] > 0 && counts[1] > 0
+		counts[side] += change
+		isBoth := counts[0] > 0 && counts[1] > 0
+		if counts == [2]int32{} {
+			delete(o.counts, key)
+		} else {
+			o.counts[key] = counts
+		}
+		switch {
+		case isBoth && !wasBoth:
+			o.any.Add(1)
+		case wasBoth && !isBoth:
+			o.any.Add(-1)
 		}
 	}
 	o.mu.Unlock()

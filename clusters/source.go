@@ -32,7 +32,8 @@ type Notify struct {
 	Service func(types.NamespacedName)
 	// Namespace is called for each Namespace that has come, gone or changed.
 	Namespace func(name string)
-	// Synced is called when a view has read all there is, once in each session.
+	// Synced is called when a view has read all there is, once in each session, and when something has changed since that
+	// every Service may depend on.
 	Synced func()
 }
 
@@ -177,6 +178,11 @@ func (s *Source) prepare(ctx context.Context, session *session) error {
 		s.cluster.log.Warn("the token may not list EndpointSlices; reading Endpoints, which hold at most 1,000 addresses of a Service")
 	}
 	s.endpointsOnly.Store(!allowed)
+	if allowed {
+		s.endpoints.empty()
+	} else {
+		s.slices.empty()
+	}
 	return nil
 }
 

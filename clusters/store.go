@@ -77,6 +77,15 @@ func (s *store[T]) begin() {
 	s.synced = false
 }
 
+// empty forgets all objects of a store that nothing fills any more.
+func (s *store[T]) empty() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name := range s.objects {
+		s.remove(name)
+	}
+}
+
 func (s *store[T]) isSynced() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

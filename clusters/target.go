@@ -45,6 +45,8 @@ type Target[K Kept] struct {
 	slices     *store[K]
 	endpoints  *store[K]
 	namespaces *store[*corev1.Namespace]
+	// reconsider has all names looked at again, once the view has read all there is.
+	reconsider func()
 
 	mu           sync.RWMutex
 	families     []corev1.IPFamily
@@ -55,18 +57,18 @@ type Target[K Kept] struct {
 // namespaces. keep says what is kept of an object; it must not hold on to the object. It must be called before Run.
 func NewTarget[K Kept](c *Cluster, selector labels.Selector, keep func(Object) K, notify Notify) *Target[K] {
 	t := &Target[K]{cluster: c, selector: selector, keep: keep}
-	filled := func() {
+	t.reconsider = func() {
 		if t.isSynced() {
 			notify.Synced()
 		}
 	}
 	t.services, t.slices, t.endpoints = newStore(keeping(keep), nil), newStore(keeping(keep), K.Service), newStore(keeping(keep), nil)
 	for _, s := range []*store[K]{t.services, t.slices, t.endpoints} {
-		s.changed, s.filled = notify.Service, filled
+		s.changed, s.filled = notify.Service, t.reconsider
 	}
 	t.namespaces = newStore(stripNamespace, nil)
 	t.namespaces.changed = func(key types.NamespacedName) { notify.Namespace(key.Name) }
-	t.namespaces.filled = filled
+	t.namespaces.filled = t.reconsider
 	c.views = append(c.views, t)
 	return t
 }
@@ -126,15 +128,19 @@ func (t *Target[K]) prepare(ctx context.Context, s *session) error {
 	return t.refresh(ctx, s)
 }
 
-// refresh reads the cluster's Service network.
+// refresh reads the cluster's Service network. Which pointers there may be, and with which addresses, depends on it.
 func (t *Target[K]) refresh(ctx context.Context, s *session) error {
 	network, err := readNetwork(ctx, s.client)
 	if err != nil {
 		return err
 	}
 	t.mu.Lock()
-	defer t.mu.Unlock()
+	changed := !slices.Equal(t.families, network.families) || !slices.Equal(t.serviceCIDRs, network.cidrs)
 	t.families, t.serviceCIDRs = network.families, network.cidrs
+	t.mu.Unlock()
+	if changed {
+		t.reconsider()
+	}
 	return nil
 }
 

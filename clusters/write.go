@@ -126,8 +126,13 @@ func create(ctx context.Context, client kubernetes.Interface, object Object) (Ob
 	return nil, unknownKind(object)
 }
 
+// update leaves no account of who wrote which field: one empty entry clears it, and where there is none the API server
+// makes none (apimachinery, managedfields: skipNonAppliedManager). To compare the fields of two versions is a good part
+// of what an update costs it, and every watch that tells of the object is spared the list. The annotations say whose it is.
+// https://kubernetes.io/docs/reference/using-api/server-side-apply/#clearing-managedfields
 func update(ctx context.Context, client kubernetes.Interface, object Object) (Object, error) {
 	options := metav1.UpdateOptions{FieldManager: fieldManager}
+	object.SetManagedFields([]metav1.ManagedFieldsEntry{{}})
 	switch object := object.(type) {
 	case *corev1.Service:
 		return client.CoreV1().Services(object.Namespace).Update(ctx, object, options)

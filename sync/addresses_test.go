@@ -156,12 +156,12 @@ func TestMemoryRemembersNoAddressThatIsDeniedNow(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, target := rules(func(r *Rules) { r.Memory = NewMemory() }), targetOf()
-			if denied := r.project(source, target).Denied; denied != 0 {
-				t.Fatalf("%d addresses were denied before", denied)
+			if denied := r.project(source, target).Denied; len(denied) > 0 {
+				t.Fatalf("%q were denied before", denied)
 			}
 			edit(&target)
-			if denied := r.project(source, target).Denied; denied != 1 {
-				t.Errorf("%d addresses were denied, want 1", denied)
+			if diff := cmp.Diff([]string{"10.0.0.1"}, r.project(source, target).Denied); diff != "" {
+				t.Errorf("denied (-want +got):\n%s", diff)
 			}
 		})
 	}

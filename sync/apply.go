@@ -39,15 +39,9 @@ func (m *Mirror) apply(ctx context.Context, rules Rules, key Key, plan Plan) err
 		if m.queue.ShuttingDown() && done > 0 {
 			return nil
 		}
-		if mayWait(plan, rest) {
-			if done > 0 {
-				m.queue.AddLater(key, endpointsDelay)
-				return errAwaitsTurn
-			}
-			if !m.endpoints.take(key) {
-				m.queue.AddLater(key, turnPatience)
-				return errAwaitsTurn
-			}
+		if mayWait(plan, rest) && (done > 0 || !m.endpoints.has(key)) {
+			m.endpoints.ask(key)
+			return errAwaitsTurn
 		}
 		batch := rest[:batchLength(rest)]
 		for _, change := range batch {
@@ -125,7 +119,7 @@ func (m *Mirror) write(ctx context.Context, rules Rules, key Key, change Change)
 	}
 	if kindOf(change.Object) == KindEndpointSlice {
 		m.endpoints.beginSlice()
-		defer func() { m.giveTurn(m.endpoints.endSlice()) }()
+		defer m.endpoints.endSlice()
 	}
 	var written *Copy
 	var err error

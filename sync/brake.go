@@ -1,8 +1,10 @@
 package sync
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"sync"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/util/retry"
 )
 
 const (
@@ -38,24 +41,29 @@ type Ledger interface {
 // a second daemon gets another allowance. Time is measured here and never read from the ledger: the clocks of two hosts
 // may be a day apart. A window ends when the daemon has seen the ledger unchanged for its length.
 //
-// Once tripped, the brake stays so until no name is to be withdrawn any more, or until an operator lets them through.
+// Once tripped, the brake stays so until no name is to be withdrawn any more, or until an operator lets them through. An
+// operator begins a new count. Names that come back don't: to undo a part of the cause is no way to another allowance.
 type Brake struct {
 	// Percent of the pointers may be withdrawn in a window.
 	Percent int
 	// Open lets all withdrawals through, and resets the ledger: an operator has said so.
-	Open   bool
+	Open bool
+	// Scope names the namespaces that are looked at, in the same words whenever they are the same; empty for all. Where no
+	// name is to be withdrawn in some namespaces, that says nothing of others: a brake is released within the scope in
+	// which it has tripped, or in a run that looks at all.
+	Scope  string
 	Ledger Ledger
 	Log    logrus.FieldLogger
 
 	mu       sync.Mutex
 	state    brakeState
-	version  string        // of the ledger that state was read from
-	since    time.Time     // when this version was first seen; monotonic
-	reserved int           // withdrawals that the ledger counts and that were not made yet
-	counted  sets.Set[Key] // names withdrawn in this window
+	version  string            // of the ledger that state was read from
+	since    time.Time         // when this version was first seen; monotonic
+	reserved int               // withdrawals that the ledger counts and that were not made yet
+	counted  map[Key]time.Time // names withdrawn in this window, and when last; monotonic
 	held     sets.Set[Key]
 	warned   bool
-	settled  bool
+	known    bool // the ledger was read
 }
 
 // brakeState is what the ledger holds.
@@ -63,12 +71,17 @@ type brakeState struct {
 	pointers  int // in the target when the window began
 	withdrawn int // or reserved to be, since
 	tripped   bool
+	scope     string // of the daemon that has tripped it
 }
 
 func (s brakeState) values() map[string]string {
-	return map[string]string{
+	values := map[string]string{
 		"pointers": strconv.Itoa(s.pointers), "withdrawn": strconv.Itoa(s.withdrawn), "tripped": strconv.FormatBool(s.tripped),
 	}
+	if s.scope != "" {
+		values["scope"] = s.scope
+	}
+	return values
 }
 
 func parseBrakeState(values map[string]string) (state brakeState, err error) {
@@ -84,6 +97,7 @@ func parseBrakeState(values map[string]string) (state brakeState, err error) {
 	if state.tripped, err = strconv.ParseBool(values["tripped"]); err != nil {
 		return state, fmt.Errorf("brake ledger: tripped: %w", err)
 	}
+	state.scope = values["scope"]
 	return state, nil
 }
 
@@ -99,21 +113,38 @@ func (b *Brake) admit(ctx context.Context, key Key, pointers func() int) (bool, 
 		b.held = inserted(b.held, key)
 		return false, nil
 	}
-	if b.counted.Has(key) {
-		return true, nil
+	if b.isOver() {
+		b.forget()
 	}
-	if b.reserved == 0 {
-		if err := b.reserve(ctx, pointers()); err != nil {
-			return false, err
+	if _, isCounted := b.counted[key]; !isCounted {
+		if b.reserved == 0 {
+			if err := b.reserve(ctx, pointers()); err != nil {
+				return false, err
+			}
 		}
+		if b.state.tripped {
+			b.held = inserted(b.held, key)
+			return false, nil
+		}
+		b.reserved--
 	}
-	if b.state.tripped {
-		b.held = inserted(b.held, key)
-		return false, nil
+	if b.counted == nil {
+		b.counted = map[Key]time.Time{}
 	}
-	b.reserved--
-	b.counted = inserted(b.counted, key)
+	b.counted[key] = time.Now()
 	return true, nil
+}
+
+// forget drops what belongs to a window that is over: what was reserved in it, and what went in it so long ago that it counts
+// no more.
+func (b *Brake) forget() {
+	b.reserved = 0
+	maps.DeleteFunc(b.counted, func(_ Key, at time.Time) bool { return time.Since(at) > brakeWindow })
+}
+
+// isOver reports whether the window has ended.
+func (b *Brake) isOver() bool {
+	return time.Since(b.since) > brakeWindow
 }
 
 // reserve takes a part of the window's allowance, or trips the brake where nothing is left of it.
@@ -122,15 +153,12 @@ func (b *Brake) reserve(ctx context.Context, pointers int) error {
 		return err
 	}
 	next := b.window(pointers)
-	if next.withdrawn == 0 {
-		b.counted = nil
-	}
 	allowance := b.allowance(next)
 	part := min(allowance-next.withdrawn, max(1, allowance/brakeParts))
 	if part > 0 {
 		next.withdrawn += part
 	} else {
-		next.tripped = true
+		next.tripped, next.scope = true, b.Scope
 	}
 	if err := b.write(ctx, next); err != nil {
 		return err
@@ -144,11 +172,11 @@ func (b *Brake) reserve(ctx context.Context, pointers int) error {
 	return nil
 }
 
-// window is the one that goes on, or another where that is over.
+// window is the one that goes on, or another where that is over. What went late in that counts in both.
 func (b *Brake) window(pointers int) brakeState {
 	window := b.state
-	if window.withdrawn == 0 || time.Since(b.since) > brakeWindow {
-		window = brakeState{}
+	if window.withdrawn == 0 || b.isOver() {
+		window = brakeState{withdrawn: len(b.counted)}
 	}
 	window.pointers = max(window.pointers, pointers)
 	return window
@@ -163,13 +191,19 @@ func (b *Brake) allowance(window brakeState) int {
 func (b *Brake) read(ctx context.Context) error {
 	values, version, err := b.Ledger.Load(ctx)
 	if b.isUnusable(err) || err == nil && version == b.version {
+		b.known = true
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("delete brake: %w", err)
 	}
-	if b.state, err = parseBrakeState(values); err != nil {
+	state, err := parseBrakeState(values)
+	if err != nil {
 		return err
+	}
+	b.state, b.known = state, true
+	if state.withdrawn == 0 {
+		b.counted = nil
 	}
 	b.version, b.since, b.reserved = version, time.Now(), 0
 	return nil
@@ -196,49 +230,59 @@ func (b *Brake) isUnusable(err error) bool {
 	return true
 }
 
-// release forgets a name that is not to be withdrawn any more. When that was the last one held, the cause is undone and
-// the brake is released.
-func (b *Brake) release(ctx context.Context, key Key) error {
+// release forgets a name that is not to be withdrawn any more.
+func (b *Brake) release(key Key) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.held.Has(key) {
-		return nil
-	}
 	b.held.Delete(key)
-	return b.settle(ctx)
 }
 
-// passed is called when all names have been looked at: a brake that was found tripped, and holds nothing, is released.
-// All but the first call that succeeds do nothing.
-func (b *Brake) passed(ctx context.Context) error {
+// settle releases a brake that is tripped and holds nothing: its cause is undone. It may be called only when all names in
+// scope have been looked at since the start; what has yet to be looked at may be to be held.
+func (b *Brake) settle(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.settled {
+	if b.known && b.isSettled() {
 		return nil
 	}
-	if err := b.read(ctx); err != nil {
-		return err
-	}
-	if err := b.settle(ctx); err != nil {
-		return err
-	}
-	b.settled = true
-	return nil
+	// Another daemon may come to the same at the same time.
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error { return b.settleOnce(ctx) })
 }
 
-func (b *Brake) settle(ctx context.Context) error {
-	if !b.state.tripped || b.held.Len() > 0 {
-		return nil
-	}
-	if err := b.read(ctx); err != nil {
+func (b *Brake) settleOnce(ctx context.Context) error {
+	if err := b.read(ctx); err != nil || b.isSettled() {
 		return err
 	}
-	if err := b.write(ctx, brakeState{}); err != nil {
+	if b.Scope != "" && b.Scope != b.state.scope {
+		return b.notReleased()
+	}
+	if err := b.write(ctx, b.released()); err != nil {
 		return err
 	}
-	b.reserved, b.counted = 0, nil
 	b.Log.Info("the delete brake is released")
 	return nil
+}
+
+func (b *Brake) isSettled() bool {
+	return b.held.Len() > 0 || b.state == b.released()
+}
+
+// released is what the ledger is to say when the brake is released.
+func (b *Brake) released() brakeState {
+	if b.Open {
+		return brakeState{}
+	}
+	next := b.state
+	next.tripped = false
+	return next
+}
+
+// notReleased is an error only for an operator, who waits for it.
+func (b *Brake) notReleased() error {
+	if !b.Open || !b.state.tripped {
+		return nil
+	}
+	return fmt.Errorf("the delete brake stays on: it was tripped by a daemon that looks at %s, and is released by a run that does", cmp.Or(b.state.scope, "all namespaces"))
 }
 
 // freed gives the held names if an operator, or another daemon, has released the brake since it was last asked.
@@ -253,8 +297,23 @@ func (b *Brake) freed(ctx context.Context) ([]Key, error) {
 	}
 	b.Log.Info("the delete brake is released")
 	keys := b.held.UnsortedList()
-	b.held, b.counted = nil, nil
+	b.held = nil
 	return keys, nil
+}
+
+// holds reports whether a name is held by the brake as the ledger tells of it. Nothing is counted: it is asked about a
+// withdrawal that is not to be made.
+func (b *Brake) holds(ctx context.Context, key Key) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.Open {
+		return false, nil
+	}
+	if err := b.read(ctx); err != nil || !b.state.tripped {
+		return false, err
+	}
+	b.held = inserted(b.held, key)
+	return true, nil
 }
 
 // Standing reads the ledger, and reports whether the brake holds.

@@ -3,6 +3,7 @@ package sync
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -136,6 +137,38 @@ func TestWindowEnds(t *testing.T) {
 	})
 }
 
+// TestWindowsThatFollowEachOther: the withdrawals of no ten minutes are more than may be, wherever a window ends.
+func TestWindowsThatFollowEachOther(t *testing.T) {
+	for name, test := range map[string]struct {
+		first, late int // withdrawn when the window begins, and a minute before it ends
+		lateFrom    int // number of the first that is late
+		want        int // of 400 others, when it has just ended
+	}{
+		"what went early counts no more":                     {200, 0, 0, 200},
+		"what went once more late counts":                    {200, 200, 0, 0},
+		"what was reserved early and went late counts":       {1, 9, 1, 191},
+		"what was reserved and not used is reserved no more": {1, 0, 0, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBrake(&fakeLedger{}, 50)
+				for _, step := range []struct {
+					from, count int
+					then        time.Duration
+				}{{0, test.first, brakeWindow - time.Minute}, {test.lateFrom, test.late, time.Minute + time.Second}} {
+					if got := admitted(t, b, step.from, step.count, 400); got != step.count {
+						t.Fatalf("%d of %d were admitted", got, step.count)
+					}
+					time.Sleep(step.then)
+				}
+				if got := admitted(t, b, 1000, 400, 400); got != test.want {
+					t.Errorf("%d were admitted, want %d", got, test.want)
+				}
+			})
+		})
+	}
+}
+
 func TestRestartDoesNotEndTheWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ledger := &fakeLedger{}
@@ -150,64 +183,171 @@ func TestRestartDoesNotEndTheWindow(t *testing.T) {
 }
 
 func TestBrakeIsReleased(t *testing.T) {
-	t.Run("when the cause is undone", func(t *testing.T) {
-		ledger := &fakeLedger{}
+	scoped := func(ledger *fakeLedger, scope string) *Brake {
 		b := newBrake(ledger, 50)
-		admitted(t, b, 0, 12, 12)
-		for i := range 12 {
-			if err := b.release(t.Context(), keyOf(fmt.Sprintf("web-%d", i))); err != nil {
+		b.Scope = scope
+		return b
+	}
+	tests := []struct {
+		name            string
+		tripped, looked string // the scopes of who has tripped it, and of who looks at it later
+		held, comeBack  int
+		want            bool
+	}{
+		{"when the cause is undone", "", "", 2, 2, true},
+		{"not while one name is still held", "", "", 2, 1, false},
+		{"when a restarted daemon finds that nothing is to be held", "", "", 0, 0, true},
+		{"not by who looks at other namespaces", "", "only till", 0, 0, false},
+		{"not by who looks at other namespaces than the daemon, either", "only shop", "only till", 0, 0, false},
+		{"not by who has found some of its own to be held, and come back", "only shop", "only till", 2, 2, false},
+		{"by who looks at the same namespaces", "only shop", "only shop", 0, 0, true},
+		{"by who looks at all", "only shop", "", 0, 0, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			ledger := &fakeLedger{}
+			admitted(t, scoped(ledger, test.tripped), 0, 12, 12)
+			b := scoped(ledger, test.looked)
+			admitted(t, b, 10, test.held, 12)
+			for i := range test.comeBack {
+				b.release(keyOf(fmt.Sprintf("web-%d", 10+i)))
+			}
+			if err := b.settle(t.Context()); err != nil {
 				t.Fatal(err)
 			}
+			if tripped, _ := b.Tripped(); tripped == test.want || ledger.values["tripped"] != fmt.Sprint(!test.want) {
+				t.Errorf("it holds: %t; the ledger says %v", tripped, ledger.values)
+			}
+		})
+	}
+}
+
+func TestUndoneCauseIsNoOtherAllowance(t *testing.T) {
+	// Twenty of forty have gone, and the one that was held has come back.
+	undone := func(t *testing.T) (*fakeLedger, *Brake) {
+		t.Helper()
+		ledger := &fakeLedger{}
+		b := newBrake(ledger, 50)
+		if got := admitted(t, b, 0, 21, 40); got != 20 {
+			t.Fatalf("%d were admitted, want 20", got)
 		}
-		if tripped, _ := b.Tripped(); tripped || ledger.values["tripped"] != "false" {
-			t.Errorf("it still holds; the ledger says %v", ledger.values)
+		b.release(keyOf("web-20"))
+		if err := b.settle(t.Context()); err != nil || ledger.values["tripped"] != "false" {
+			t.Fatalf("%v; the ledger says %v", err, ledger.values)
+		}
+		return ledger, b
+	}
+	t.Run("others are held", func(t *testing.T) {
+		_, b := undone(t)
+		if got := admitted(t, b, 20, 20, 40); got > 0 {
+			t.Errorf("%d more were admitted", got)
 		}
 	})
-	t.Run("not while one name is still held", func(t *testing.T) {
-		b := newBrake(&fakeLedger{}, 50)
-		admitted(t, b, 0, 12, 12)
-		if err := b.release(t.Context(), keyOf("web-11")); err != nil {
+	t.Run("also by a second daemon, and one that was restarted", func(t *testing.T) {
+		ledger, _ := undone(t)
+		if got := admitted(t, newBrake(ledger, 50), 20, 20, 40); got > 0 {
+			t.Errorf("%d more were admitted", got)
+		}
+	})
+	t.Run("also by one that had held others of its own", func(t *testing.T) {
+		ledger := &fakeLedger{}
+		one, other := newBrake(ledger, 50), newBrake(ledger, 50)
+		admitted(t, one, 0, 21, 40)
+		admitted(t, other, 30, 2, 40)
+		one.release(keyOf("web-20"))
+		if err := one.settle(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if tripped, held := b.Tripped(); !tripped || held != 1 {
+		if freed, err := other.freed(t.Context()); err != nil || len(freed) != 2 {
+			t.Fatalf("freed: %v, %v", freed, err)
+		}
+		if got := admitted(t, other, 30, 2, 40); got > 0 {
+			t.Errorf("%d more were admitted", got)
+		}
+		if tripped, held := other.Tripped(); !tripped || held != 2 {
 			t.Errorf("tripped: %t, with %d held", tripped, held)
 		}
 	})
-	t.Run("when an operator has let all go, and the daemon is told which names it held", func(t *testing.T) {
-		ledger := &fakeLedger{}
-		b := newBrake(ledger, 50)
-		admitted(t, b, 0, 12, 12)
+	t.Run("those that were counted may go again", func(t *testing.T) {
+		_, b := undone(t)
+		if got := admitted(t, b, 0, 20, 40); got != 20 {
+			t.Errorf("%d were admitted, want 20", got)
+		}
+	})
+	t.Run("when the window is over there is another", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			_, b := undone(t)
+			time.Sleep(brakeWindow + time.Second)
+			if got := admitted(t, b, 20, 20, 40); got != 20 {
+				t.Errorf("%d were admitted, want 20", got)
+			}
+		})
+	})
+	t.Run("an operator begins a new count, also where the brake was released before", func(t *testing.T) {
+		ledger, b := undone(t)
 		operator := newBrake(ledger, 50)
 		operator.Open = true
-		if got := admitted(t, operator, 0, 12, 12); got != 12 {
-			t.Fatalf("the operator's run withdrew %d of 12", got)
-		}
-		if err := operator.passed(t.Context()); err != nil {
+		if err := operator.settle(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		freed, err := b.freed(t.Context())
-		if err != nil || len(freed) != 2 {
-			t.Errorf("freed: %v, %v", freed, err)
+		if got := admitted(t, b, 20, 20, 40); got != 20 {
+			t.Errorf("%d were admitted, want 20", got)
 		}
 	})
-	t.Run("not while nobody has let anything go", func(t *testing.T) {
-		b := newBrake(&fakeLedger{}, 50)
-		admitted(t, b, 0, 12, 12)
-		if freed, err := b.freed(t.Context()); err != nil || len(freed) > 0 {
-			t.Errorf("freed: %v, %v", freed, err)
-		}
-	})
-	t.Run("when a restarted daemon finds that nothing is to be held", func(t *testing.T) {
-		ledger := &fakeLedger{}
-		admitted(t, newBrake(ledger, 50), 0, 12, 12)
-		restarted := newBrake(ledger, 50)
-		if err := restarted.passed(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if tripped, _ := restarted.Tripped(); tripped || ledger.values["tripped"] != "false" {
-			t.Errorf("it still holds; the ledger says %v", ledger.values)
-		}
-	})
+}
+
+func TestBrakeIsReleasedAlsoWhereTheLedgerFailsAtFirst(t *testing.T) {
+	ledger := &fakeLedger{}
+	b := newBrake(ledger, 50)
+	admitted(t, b, 0, 12, 12)
+	b.release(keyOf("web-10"))
+	b.release(keyOf("web-11"))
+	ledger.err = errors.New("the target is away")
+	if err := b.settle(t.Context()); err == nil {
+		t.Error("no error")
+	}
+	ledger.err = nil
+	if err := b.settle(t.Context()); err != nil || ledger.values["tripped"] != "false" {
+		t.Errorf("%v; the ledger says %v", err, ledger.values)
+	}
+}
+
+func TestOperatorResetsALedgerThatTheDaemonReleasesAtTheSameTime(t *testing.T) {
+	ledger := &fakeLedger{}
+	admitted(t, newBrake(ledger, 50), 0, 12, 12)
+	ledger.meets = func() {
+		ledger.values, ledger.version = brakeState{pointers: 12, withdrawn: 10}.values(), ledger.version+1
+	}
+	operator := newBrake(ledger, 50)
+	operator.Open = true
+	if err := operator.settle(t.Context()); err != nil || ledger.values["withdrawn"] != "0" {
+		t.Errorf("%v; the ledger says %v", err, ledger.values)
+	}
+}
+
+func TestOperatorReleasesTheBrake(t *testing.T) {
+	ledger := &fakeLedger{}
+	b := newBrake(ledger, 50)
+	admitted(t, b, 0, 12, 12)
+	operator := newBrake(ledger, 50)
+	operator.Open = true
+	if got := admitted(t, operator, 0, 12, 12); got != 12 {
+		t.Fatalf("the operator's run withdrew %d of 12", got)
+	}
+	elsewhere := &Brake{Open: true, Scope: "only till", Ledger: ledger, Log: b.Log}
+	if err := elsewhere.settle(t.Context()); err == nil || !strings.Contains(err.Error(), "all namespaces") {
+		t.Errorf("a run that looks at other namespaces: %v", err)
+	}
+	if freed, err := b.freed(t.Context()); err != nil || len(freed) > 0 {
+		t.Errorf("freed by that: %v, %v", freed, err)
+	}
+	if err := operator.settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	freed, err := b.freed(t.Context())
+	if err != nil || len(freed) != 2 {
+		t.Errorf("freed: %v, %v", freed, err)
+	}
 }
 
 func TestBrakeSaysOnceThatItHolds(t *testing.T) {

@@ -20,17 +20,6 @@ type Source struct {
 	Slices []*discoveryv1.EndpointSlice
 }
 
-// withoutEndpoints is the same Service with slices in which nothing is.
-func (s Source) withoutEndpoints() Source {
-	empty := Source{Service: s.Service}
-	for _, slice := range s.Slices {
-		slice := *slice
-		slice.Endpoints = nil
-		empty.Slices = append(empty.Slices, &slice)
-	}
-	return empty
-}
-
 // Target is what one reading of the target cluster says about one name.
 type Target struct {
 	// Namespace is the metadata of the namespace; nil where there is none.

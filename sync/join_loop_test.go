@@ -286,7 +286,7 @@ func TestSilentSourceLosesItsAddressesInANativeService(t *testing.T) {
 	if verdict, err := b.reconcile(t, web); verdict.Reason != SourceUnproven || err != nil {
 		t.Errorf("%s, %v", verdict, err)
 	}
-	if diff := cmp.Diff([]string{"update " + joinedSlice}, b.take()); diff != "" {
+	if diff := cmp.Diff([]string{"delete " + joinedSlice}, b.take()); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 	r := rules()

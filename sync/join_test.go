@@ -179,8 +179,8 @@ func TestJoinAddsSlicesAndNothingElse(t *testing.T) {
 func TestAddressesOfTheNativeServiceAreNotAdded(t *testing.T) {
 	own := sourceOf(native(mode(ModeJoin)), sliceOf("web-n", notReady("10.0.0.1")))
 	plan := rules().Plan(sourceOf(exported(mode(ModeJoin)), sliceOf("web-1", ready("10.0.0.1"), ready("10.0.0.2"))), joinedTarget(own))
-	if plan.Verdict.Reason != AddressDenied || plan.Pointer.Total != 1 || plan.Pointer.Denied != 1 {
-		t.Errorf("%s, with %d addresses and %d denied", plan.Verdict, plan.Pointer.Total, plan.Pointer.Denied)
+	if plan.Verdict.Reason != AddressDenied || plan.Pointer.Total != 1 || len(plan.Pointer.Denied) != 1 {
+		t.Errorf("%s, with %d addresses and %q denied", plan.Verdict, plan.Pointer.Total, plan.Pointer.Denied)
 	}
 }
 

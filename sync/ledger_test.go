@@ -18,6 +18,15 @@ type fakeLedger struct {
 	values  map[string]string
 	version int
 	stores  int
+	// meets is called once, before a store: somebody else is faster.
+	meets func()
+}
+
+// now gives the values while a daemon may write them.
+func (l *fakeLedger) now() map[string]string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.values)
 }
 
 func (l *fakeLedger) Load(context.Context) (map[string]string, string, error) {
@@ -32,6 +41,10 @@ func (l *fakeLedger) Load(context.Context) (map[string]string, string, error) {
 func (l *fakeLedger) Store(_ context.Context, values map[string]string, version string) (string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if meets := l.meets; meets != nil {
+		l.meets = nil
+		meets()
+	}
 	if l.err != nil {
 		return "", l.err
 	}

@@ -67,7 +67,7 @@ func (m *Mirror) Inspect(ctx context.Context, keys []Key, workers int) ([]Look, 
 	workqueue.ParallelizeUntil(context.WithoutCancel(ctx), workers, len(keys), func(i int) {
 		looks[i], errs[i] = m.inspect(ctx, keys[i])
 		if holds && looks[i].Plan.Withdraws {
-			looks[i].Plan = Plan{Verdict: heldVerdict()}
+			looks[i].Plan = Plan{Verdict: heldVerdict(looks[i].Plan.Verdict)}
 		}
 	})
 	return looks, slices.DeleteFunc(errs, func(err error) bool { return err == nil })

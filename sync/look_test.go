@@ -77,6 +77,42 @@ func TestALookKnowsTheBrake(t *testing.T) {
 	}
 }
 
+// TestHeldSaysWhatFor: each cause that withdraws is told, the same by the daemon and by a look.
+func TestHeldSaysWhatFor(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(b *bench, service *corev1.Service)
+		want   []string
+	}{
+		{"the Service is gone", func(b *bench, _ *corev1.Service) { delete(b.source.cached, web) },
+			[]string{"its Service is exported no more, but too many others went with it"}},
+		{"the Service became an alias", func(_ *bench, service *corev1.Service) {
+			service.Spec.Type, service.Spec.ExternalName = corev1.ServiceTypeExternalName, "db.example.com"
+		}, []string{"it is refused with ExternalName, but too many", "create the same alias in the other cluster"}},
+		{"the namespace was opted out", func(b *bench, _ *corev1.Service) {
+			b.target.namespaces["shop"] = &metav1.ObjectMeta{Name: "shop", Labels: map[string]string{LabelExport: OptedOut}}
+		}, []string{"it is refused with NamespaceOptedOut, but too many", "remove that label"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			source, _ := wholeWeb()
+			b := newBench(t, source)
+			b.settle(t, web)
+			b.source.set(func() { test.change(b, source.Service) })
+			b.ledger.values, b.ledger.version = brakeState{pointers: 30, withdrawn: 15, tripped: true}.values(), 1
+			seen := inspect(t, b).Plan.Verdict
+			for _, part := range test.want {
+				if !strings.Contains(seen.Message, part) {
+					t.Errorf("%q is not in: %s", part, seen)
+				}
+			}
+			if verdict, err := b.reconcile(t, web); err != nil || verdict != seen {
+				t.Errorf("the daemon says: %s, %v", verdict, err)
+			}
+		})
+	}
+}
+
 // TestStepsEndWithTheVerdict: whatever the verdict is, the steps say of all demands before it that they are met, and that
 // the one that it is about is not.
 func TestStepsEndWithTheVerdict(t *testing.T) {

@@ -16,7 +16,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/sets"
 )
 
 // SourceReader reads the cluster that a direction mirrors from.
@@ -166,11 +165,11 @@ func NewMirror(name string, direction Direction) *Mirror {
 		verdicts:  map[Key]unique.Handle[Verdict]{},
 		foreign:   map[Key][]*Copy{},
 		dated:     map[Key]int64{},
-		endpoints: newTurns(),
 		recovery:  recovery{after: direction.RecoverAfter},
 
 		mirroredEvents: rate.NewLimiter(mirroredPerSecond, mirroredAtOnce),
 	}
+	mirror.endpoints = newTurns(mirror.queue.Add)
 	mirror.queue.lanes.waited = func(lane Lane, wait time.Duration) { mirror.Observer.Waited(lane, wait) }
 	return mirror
 }
@@ -219,6 +218,7 @@ func (m *Mirror) run(ctx context.Context, workers int) {
 		})
 	}
 	group.Wait()
+	m.endpoints.stop()
 }
 
 // tendInterval is how often a direction looks after what no event tells of.
@@ -260,19 +260,12 @@ func (m *Mirror) work(ctx context.Context) bool {
 // reconcile brings one name in line, and gives its verdict. With an error, the verdict says what it waits for, and the
 // name is to be looked at again.
 func (m *Mirror) reconcile(ctx context.Context, key Key) (Verdict, error) {
-	defer func() { m.giveTurn(m.endpoints.giveBack(key)) }()
+	defer m.endpoints.giveBack(key)
 	verdict, err := m.bring(ctx, key)
 	if (err != nil || verdict.Reason == Held) && m.drained() {
 		return m.evacuate(ctx, key, verdict, err)
 	}
 	return verdict, err
-}
-
-// giveTurn has a name looked at whose Endpoints may be written now.
-func (m *Mirror) giveTurn(key Key, given bool) {
-	if given {
-		m.queue.Add(key)
-	}
 }
 
 func (m *Mirror) drained() bool {
@@ -316,9 +309,12 @@ func (m *Mirror) bring(ctx context.Context, key Key) (Verdict, error) {
 		if left, recovers := m.recovery.note(key, plan); recovers {
 			m.queue.RetryAfter(key, left)
 		}
-		held, err := m.brake(ctx, key, plan)
+		held := false
+		if !plan.Evacuates {
+			held, err = m.brake(ctx, key, plan)
+		}
 		if held {
-			return heldVerdict(), nil
+			return heldVerdict(plan.Verdict), nil
 		}
 		if err == nil {
 			err = m.apply(ctx, rules, key, plan)
@@ -367,33 +363,6 @@ func unproven(err error) Verdict {
 	return refused(SourceUnproven, "nothing is taken away until the source can be read: %v", err)
 }
 
-func heldVerdict() Verdict {
-	return refused(Held, "its Service is gone, but too many others went with it; see the log line of the delete brake")
-}
-
-// brake asks the delete brake about a plan that withdraws, and tells it of one that doesn't.
-func (m *Mirror) brake(ctx context.Context, key Key, plan Plan) (held bool, err error) {
-	if m.DryRun {
-		return false, nil
-	}
-	if !plan.Withdraws {
-		return false, m.Brake.release(ctx, key)
-	}
-	admitted, err := m.Brake.admit(ctx, key, m.countPointers)
-	return !admitted && err == nil, err
-}
-
-func (m *Mirror) countPointers() int {
-	names := sets.New(m.Target.Keys()...)
-	count := 0
-	for key := range names {
-		if m.InScope(key.Namespace) {
-			count++
-		}
-	}
-	return count
-}
-
 // tend looks after what no event tells of: that the brake was released from elsewhere, and that the source is silent.
 func (m *Mirror) tend(ctx context.Context) {
 	defer m.tending.begin()()
@@ -404,20 +373,4 @@ func (m *Mirror) tend(ctx context.Context) {
 	if m.stale.Swap(stale) != stale {
 		m.enqueueAll()
 	}
-}
-
-func (m *Mirror) tendBrake(ctx context.Context) error {
-	if m.DryRun {
-		return nil
-	}
-	if m.pass.isDone() {
-		if err := m.Brake.passed(ctx); err != nil {
-			return err
-		}
-	}
-	keys, err := m.Brake.freed(ctx)
-	for _, key := range keys {
-		m.queue.AddBacklog(key)
-	}
-	return err
 }

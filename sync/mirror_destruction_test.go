@@ -2,6 +2,7 @@ package sync
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -162,5 +163,57 @@ func TestDryRunWritesNothing(t *testing.T) {
 	want := []string{"would create Service, create EndpointSlice, create Endpoints"}
 	if diff := cmp.Diff(want, messages(b.log.AllEntries())); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
+	}
+}
+
+func TestDryRunKnowsTheBrake(t *testing.T) {
+	tests := []struct {
+		name string
+		open bool
+		want string
+	}{
+		{"what the daemon holds is held", false, "Refused Held"},
+		{"an operator would let it go", true, "would delete Service, delete EndpointSlice"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			source, _ := wholeWeb()
+			b := newBench(t, source)
+			b.settle(t, web)
+			b.source.set(func() { delete(b.source.cached, web) })
+			b.ledger.values, b.ledger.version = brakeState{pointers: 30, withdrawn: 15, tripped: true}.values(), 1
+			b.mirror.DryRun, b.mirror.Brake.Open = true, test.open
+			b.log.Reset()
+			verdict, err := b.reconcile(t, web)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.mirror.record(web, verdict)
+			if lines := messages(b.log.AllEntries()); len(lines) != 1 || !strings.HasPrefix(lines[0], test.want) {
+				t.Errorf("log: %q, want %q", lines, test.want)
+			}
+			if err := b.mirror.tendBrake(t.Context()); err != nil || b.ledger.stores > 0 {
+				t.Errorf("%v, and the ledger was written %d times", err, b.ledger.stores)
+			}
+		})
+	}
+}
+
+func TestDryRunSeesThatTheBrakeIsReleased(t *testing.T) {
+	source, _ := wholeWeb()
+	b := newBench(t, source)
+	b.settle(t, web)
+	b.source.set(func() { delete(b.source.cached, web) })
+	b.ledger.values, b.ledger.version = brakeState{pointers: 30, withdrawn: 15, tripped: true}.values(), 1
+	b.mirror.DryRun = true
+	if verdict, err := b.reconcile(t, web); err != nil || verdict.Reason != Held {
+		t.Fatalf("%s, %v", verdict, err)
+	}
+	b.ledger.values, b.ledger.version = brakeState{}.values(), 2
+	if err := b.mirror.tendBrake(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if key, _ := b.mirror.queue.Get(); key != web {
+		t.Errorf("%s is looked at again", key)
 	}
 }

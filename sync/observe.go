@@ -43,7 +43,7 @@ func (m *Mirror) tellDone(look Look) {
 	if look.Plan.Verdict.State != Mirrored {
 		return
 	}
-	if look.turns() {
+	if look.changesHands() {
 		m.tellJoined(look.Key, look.Plan.Verdict.Reason)
 	}
 	for _, change := range look.Plan.Changes {
@@ -53,9 +53,9 @@ func (m *Mirror) tellDone(look Look) {
 	}
 }
 
-// turns reports whether the plan gives a Service of the target's own the first addresses of the source, or takes them all
-// away for the target's own sake.
-func (l Look) turns() bool {
+// changesHands reports whether the plan gives a Service of the target's own the first addresses of the source, or takes
+// them all away for the target's own sake.
+func (l Look) changesHands() bool {
 	begins := l.Target.exports() && len(l.Plan.Changes) > 0 && l.Plan.Verdict.Reason != Standby && len(ofKind(l.Target.Copies, KindEndpointSlice)) == 0
 	return begins || l.Plan.Yields
 }

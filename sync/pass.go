@@ -19,6 +19,7 @@ type pass struct {
 	begun  bool
 	open   map[Key]int // tries so far
 	failed sets.Set[Key]
+	unseen sets.Set[Key] // of which it is not known yet whether they are to be withdrawn
 	begins chan struct{} // closed when the keys are set
 	done   chan struct{}
 	onDone func()
@@ -37,7 +38,7 @@ func (p *pass) begin(keys []Key) {
 		return
 	}
 	close(p.begins)
-	p.begun, p.open = true, make(map[Key]int, len(keys))
+	p.begun, p.open, p.unseen = true, make(map[Key]int, len(keys)), sets.New(keys...)
 	for _, key := range keys {
 		p.open[key] = 0
 	}
@@ -60,6 +61,20 @@ func (p *pass) tried(key Key, err error) {
 	}
 	delete(p.open, key)
 	p.endIfDone()
+}
+
+// saw notes that a key was looked at, with success, whatever became of its writes.
+func (p *pass) saw(key Key) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unseen.Delete(key)
+}
+
+// sawAll reports whether all keys were looked at. Unlike the end of the pass, that waits for every one.
+func (p *pass) sawAll() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.begun && p.unseen.Len() == 0
 }
 
 // left are the keys that were neither brought in line nor given up yet.

@@ -78,3 +78,25 @@ func TestPass(t *testing.T) {
 		})
 	}
 }
+
+func TestAPassHasSeenAllWhenEachKeyWasLookedAt(t *testing.T) {
+	a, b := keyOf("a"), keyOf("b")
+	p := newPass(func() {})
+	p.saw(a)
+	if p.sawAll() {
+		t.Error("before it has begun")
+	}
+	p.begin([]Key{a, b})
+	p.saw(a)
+	for range passTries {
+		p.tried(b, errors.New("the source is away"))
+	}
+	p.tried(a, nil)
+	if !p.isDone() || p.sawAll() {
+		t.Errorf("done: %t, seen all: %t, with one that could not be looked at", p.isDone(), p.sawAll())
+	}
+	p.saw(b)
+	if !p.sawAll() {
+		t.Error("not when that was looked at after the end")
+	}
+}

@@ -26,6 +26,9 @@ type Plan struct {
 	Recovers bool
 	// Yields: it has, and what was added goes.
 	Yields bool
+	// Evacuates: it takes the addresses of a silent source away and nothing else, so it says nothing about what the delete
+	// brake holds.
+	Evacuates bool
 }
 
 // Destroys reports whether the plan takes something away that the target's clients may be using, because of the source.
@@ -93,6 +96,25 @@ func (r Rules) Plan(source Source, target Target) Plan {
 	return plan
 }
 
+// planSilent decides a name of a source that is silent for too long, from what was last known of it. Addresses go, as if it
+// were drained. A Service stays: where a plan would delete one, also to make it anew, it takes the addresses away instead.
+func (r Rules) planSilent(source Source, target Target) Plan {
+	drained := r
+	drained.Drained = true
+	plan := drained.Plan(source, target)
+	switch {
+	case plan.Withdraws || plan.deletes():
+		return Plan{Verdict: silentVerdict(), Changes: r.evacuation(target.Copies), Evacuates: true}
+	case !r.Drained && plan.Verdict.State != Withdrawn:
+		plan.Verdict = silentVerdict()
+	}
+	return plan
+}
+
+func silentVerdict() Verdict {
+	return refused(SourceUnproven, "the source was silent for too long, so its addresses are withdrawn until it answers")
+}
+
 // endpointsUnknown reports whether Kubernetes has yet to say what the Service's endpoints are. For a Service with a
 // selector it always makes a slice, an empty one where no pod matches
 // (k8s.io/endpointslice, Reconciler.reconcileByAddressType: placeholder slice).
@@ -111,8 +133,9 @@ func drainedVerdict() Verdict {
 // addressVerdict is the verdict of a pointer that exists, but perhaps not with all of its addresses.
 func addressVerdict(source Source, pointer Pointer) Verdict {
 	switch {
-	case pointer.Denied > 0:
-		return refused(AddressDenied, "%d of %d addresses may not be mirrored; the others are", pointer.Denied, pointer.Denied+pointer.Total)
+	case len(pointer.Denied) > 0:
+		// Without their names, which change with the pods: the verdict is told as often as it changes.
+		return refused(AddressDenied, "%d of %d addresses may not be mirrored; the others are", len(pointer.Denied), len(pointer.Denied)+pointer.Total)
 	case len(source.Slices) == 0:
 		return refused(NoEndpointsLabelled, "it has no selector, and none of its EndpointSlices carries its label; label them as the Service")
 	}

@@ -19,17 +19,20 @@ type Pointer struct {
 	Service   *corev1.Service              // nil where the target exports one itself; then there are no Endpoints either
 	Slices    []*discoveryv1.EndpointSlice // by name; none in EndpointsOnly
 	Endpoints *corev1.Endpoints            // nil in SlicesOnly
-	// Ready and Total count the addresses in it, Denied those that were left out because they may not be written.
-	Ready, Total, Denied int
+	// Ready and Total count the addresses in it.
+	Ready, Total int
+	// Denied are those that were left out because they may not be written, as the source has them, sorted.
+	Denied []string
 	// contents are the fingerprints of the slices.
 	contents map[string]Fingerprint
 }
 
 // projectedSlice is what one of the source's slices becomes.
 type projectedSlice struct {
-	slice                *discoveryv1.EndpointSlice
-	content              Fingerprint
-	ready, total, denied int
+	slice        *discoveryv1.EndpointSlice
+	content      Fingerprint
+	ready, total int
+	denied       []string
 }
 
 // project makes the pointer of an exported Service. The slices name the pointer's Service as it stands as their owner, or
@@ -61,7 +64,7 @@ func (r Rules) projectAddresses(pointer *Pointer, source Source, target Target, 
 	for _, projected := range r.projectSlices(source, target, owner) {
 		wanted := slices.Contains(families, corev1.IPFamily(projected.slice.AddressType))
 		if wanted || projected.slice.AddressType == discoveryv1.AddressTypeFQDN {
-			pointer.Denied += projected.denied
+			pointer.Denied = append(pointer.Denied, projected.denied...)
 		}
 		if !wanted {
 			continue
@@ -72,6 +75,7 @@ func (r Rules) projectAddresses(pointer *Pointer, source Source, target Target, 
 		pointer.Total += projected.total
 	}
 	slices.SortFunc(pointer.Slices, func(a, b *discoveryv1.EndpointSlice) int { return cmp.Compare(a.Name, b.Name) })
+	slices.Sort(pointer.Denied)
 }
 
 // projectSlices projects all slices, those that have not changed since the last time from memory.
@@ -131,10 +135,10 @@ func (r Rules) projectService(service *corev1.Service, families []corev1.IPFamil
 	return pointer
 }
 
-// projectSlice makes the pointer's slice for one of the source's, and counts the addresses that it had to leave out.
+// projectSlice makes the pointer's slice for one of the source's, and gives the addresses that it had to leave out.
 // Nothing is kept that ties an endpoint to its own cluster: a node of the same name would make it local, a zone or a
 // hint would be read with the other cluster's meaning.
-func (r Rules) projectSlice(service *corev1.Service, slice *discoveryv1.EndpointSlice, rule AddressRule, owner types.UID) (*discoveryv1.EndpointSlice, int) {
+func (r Rules) projectSlice(service *corev1.Service, slice *discoveryv1.EndpointSlice, rule AddressRule, owner types.UID) (*discoveryv1.EndpointSlice, []string) {
 	pointer := &discoveryv1.EndpointSlice{
 		ObjectMeta:  r.mark(service, r.sliceName(service.Name, slice)),
 		AddressType: slice.AddressType,
@@ -156,14 +160,14 @@ func (r Rules) projectSlice(service *corev1.Service, slice *discoveryv1.Endpoint
 		})
 	}
 	slices.SortFunc(pointer.Ports, compareSlicePorts)
-	denied := 0
+	var denied []string
 	pointer.Endpoints = make([]discoveryv1.Endpoint, 0, len(slice.Endpoints))
 	for _, endpoint := range slice.Endpoints {
 		addresses := make([]string, 0, len(endpoint.Addresses))
 		for _, text := range endpoint.Addresses {
 			address, ok := canonical(text)
 			if !ok || familyOf(address) != slice.AddressType || !rule.permits(address) {
-				denied++
+				denied = append(denied, text)
 				continue
 			}
 			addresses = append(addresses, address.String())

@@ -10,22 +10,15 @@ import (
 )
 
 // look decides on a name from what the watches told. A plan that takes something away is made again from a live reading
-// of the source: nothing is deleted or emptied on the word of a cache.
+// of the source: nothing is deleted or emptied on the word of a cache. Of a source that is silent for too long there is none,
+// and an operator has chosen no addresses over addresses that nobody can vouch for.
 func (m *Mirror) look(ctx context.Context, rules Rules, key Key) (Look, error) {
 	source, target, err := m.read(key)
 	if err != nil {
 		return Look{Key: key}, err
 	}
 	if m.stale.Load() {
-		// An operator has chosen no addresses over addresses that nobody can vouch for. The Service stays.
-		plan := rules.Plan(source.withoutEndpoints(), target)
-		takes := plan.Withdraws || plan.Yields
-		if !takes && !rules.Drained {
-			plan.Verdict = refused(SourceUnproven, "the source was silent for too long, so its addresses are withdrawn until it answers")
-		}
-		if !takes {
-			return Look{Key: key, Source: source, Target: target, Plan: plan}, nil
-		}
+		return Look{Key: key, Source: source, Target: target, Plan: rules.planSilent(source, target)}, nil
 	}
 	return m.prove(ctx, rules, Look{Key: key, Source: source, Target: target, Plan: rules.Plan(source, target)})
 }

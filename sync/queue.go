@@ -54,12 +54,6 @@ func (q *Queue) Add(key Key) {
 	q.TypedRateLimitingInterface.Add(key)
 }
 
-// AddLater adds a key that something has happened to, after a time.
-func (q *Queue) AddLater(key Key, delay time.Duration) {
-	q.urgent.insert(key)
-	q.AddAfter(key, delay)
-}
-
 // AddBacklog adds a key that nothing has happened to.
 func (q *Queue) AddBacklog(key Key) {
 	q.TypedRateLimitingInterface.Add(key)

@@ -257,9 +257,22 @@ func (b *bench) reconcile(t testing.TB, key Key) (Verdict, error) {
 	t.Helper()
 	verdict, err := b.mirror.reconcile(t.Context(), key)
 	if errors.Is(err, errAwaitsTurn) {
+		b.awaitTurn(t, key)
 		verdict, err = b.mirror.reconcile(t.Context(), key)
 	}
 	return verdict, err
+}
+
+// awaitTurn waits until the name is to be looked at again, as it has the turn to write Endpoints.
+func (b *bench) awaitTurn(t testing.TB, key Key) {
+	t.Helper()
+	for !b.mirror.endpoints.has(key) {
+		queued, shutdown := b.mirror.queue.Get()
+		if shutdown {
+			t.Fatalf("%s waits for ever", key)
+		}
+		b.mirror.queue.Done(queued)
+	}
 }
 
 // settle looks at a name, which must succeed, and forgets the calls.

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 )
 
 func TestSilentSource(t *testing.T) {
@@ -43,6 +46,66 @@ func TestSilentSource(t *testing.T) {
 			}
 			if rules.liveService(copies) == nil {
 				t.Error("the Service is gone")
+			}
+		})
+	}
+}
+
+// TestSilentSourceKeepsItsServices: what a plan would delete or make anew on the word of a cache stands, without addresses,
+// until the source can be asked.
+func TestSilentSourceKeepsItsServices(t *testing.T) {
+	tests := []struct {
+		name string
+		// before is what the watches told last, or what was so, when the source fell silent.
+		before func(b *bench)
+		held   int
+		// first is the first call when it answers again.
+		first string
+	}{
+		{"one that is headless now", func(b *bench) {
+			b.source.cached[web] = sourceOf(exported(headless), sliceOf("web-0", ready("10.0.0.1")))
+		}, 0, "live shop/web"},
+		{"one that has another IP family first", func(b *bench) {
+			b.source.cached[web] = sourceOf(exported(families(corev1.IPv6Protocol)), sliceOf6("web-0", ready("fd00::1")))
+		}, 0, "live shop/web"},
+		{"one that is gone", func(b *bench) { b.source.cached = map[Key]Source{} }, 0, "live shop/web"},
+		{"one that is gone, and that the delete brake holds", func(b *bench) {
+			b.source.cached = map[Key]Source{}
+			b.ledger.values = brakeState{tripped: true}.values()
+			b.settle(t, web)
+		}, 1, "live shop/web"},
+		{"one of which Kubernetes has lost the EndpointSlices", func(b *bench) {
+			b.source.cached[web] = sourceOf(exported())
+		}, 0, ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			b := newBench(t, sourceOf(exported(), sliceOf("web-0", ready("10.0.0.1"))))
+			b.settle(t, web)
+			names := endpointNames(t, b)
+			test.before(b)
+			b.mirror.WithdrawAfter, b.mirror.Heartbeat = time.Minute, silence(time.Hour)
+			b.source.verifyErr, b.source.liveErr = errors.New("no route to host"), errors.New("no route to host")
+			b.mirror.tend(t.Context())
+			for _, want := range [][]string{names, nil} {
+				verdict, err := b.reconcile(t, web)
+				if verdict.Reason != SourceUnproven || err != nil {
+					t.Errorf("%s, %v", verdict, err)
+				}
+				if diff := cmp.Diff(want, b.take()); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+			}
+			if tripped, held := b.mirror.Brake.Tripped(); held != test.held || tripped != (test.held > 0) {
+				t.Errorf("the brake holds %d names: %t", held, tripped)
+			}
+			b.mirror.Heartbeat, b.source.verifyErr, b.source.liveErr = silence(0), nil, nil
+			b.mirror.tend(t.Context())
+			if verdict, err := b.reconcile(t, web); err != nil {
+				t.Errorf("%s, %v", verdict, err)
+			}
+			if calls := append(b.take(), ""); calls[0] != test.first {
+				t.Errorf("when it answers again, it does %q", calls)
 			}
 		})
 	}

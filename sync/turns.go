@@ -8,11 +8,14 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// turns lets updates of Endpoints go one at a time, and while no slice is being written. Those who forward traffic read
-// slices only, and Endpoints are as costly to write: they are not to hold slices up, and where the target is at its limit
-// a name's are written once for all that has changed meanwhile. Names wait for their turn outside the workers, in the
-// order in which they asked.
+// turns lets updates of Endpoints go one at a time, after the slices, and while no slice is being written. Those who
+// forward traffic read slices only, and Endpoints are as costly to write: they are not to hold slices up, and where the
+// target is at its limit a name's are written once for all that has changed meanwhile. Names wait for their turn outside
+// the workers, in the order in which they asked.
 type turns struct {
+	// call is called with a name that has been given the turn.
+	call func(Key)
+
 	mu sync.Mutex
 	// slices is how many of them are being written.
 	slices int
@@ -22,6 +25,8 @@ type turns struct {
 	since   time.Time
 	waiting []waitingKey
 	asked   sets.Set[Key] // those waiting
+	// timer is for when the first that waits may go for no other cause than that time has passed.
+	timer *time.Timer
 }
 
 type waitingKey struct {
@@ -29,74 +34,104 @@ type waitingKey struct {
 	since time.Time
 }
 
-// turnPatience is how long a name waits for a moment in which no slice is written, and how long for another that has the
-// turn: a write that hangs is overtaken.
-const turnPatience = time.Second
+const (
+	// turnDelay is how long a name waits at the least: the target's watches are to tell of the slices first. What changes
+	// within it is written once.
+	turnDelay = 3 * time.Millisecond
+	// turnPatience is how long a name waits for a moment in which no slice is written, and how long for another that has
+	// the turn: a write that hangs is overtaken.
+	turnPatience = time.Second
+)
 
-func newTurns() *turns {
-	return &turns{asked: sets.New[Key]()}
+func newTurns(call func(Key)) *turns {
+	return &turns{call: call, asked: sets.New[Key]()}
 }
 
-// beginSlice and endSlice enclose the write of a slice. The latter may give the turn, as does giveBack.
+// beginSlice and endSlice enclose the write of a slice.
 func (t *turns) beginSlice() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.slices++
 }
 
-func (t *turns) endSlice() (next Key, given bool) {
+func (t *turns) endSlice() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.slices--
-	return t.give()
+	t.give()
 }
 
-// take gives the name the turn, or has it wait for it. Who waits for longer than turnPatience should ask again.
-func (t *turns) take(key Key) bool {
+// has reports whether the name has the turn.
+func (t *turns) has(key Key) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.taken && t.holder == key {
-		return true
-	}
+	return t.taken && t.holder == key
+}
+
+// ask has the name wait for the turn. It is called when it has it.
+func (t *turns) ask(key Key) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if !t.asked.Has(key) {
 		t.asked.Insert(key)
 		t.waiting = append(t.waiting, waitingKey{key, time.Now()})
 	}
-	// Another that waits before it is given the turn when the last slice is written.
-	if t.waiting[0].key != key {
-		return false
-	}
-	_, given := t.give()
-	return given
+	t.give()
 }
 
-// giveBack ends the name's turn, if it has it, and gives it to the next, which is to be looked at again.
-func (t *turns) giveBack(key Key) (next Key, given bool) {
+// giveBack ends the name's turn, if it has it.
+func (t *turns) giveBack(key Key) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.taken || t.holder != key {
-		return next, false
+	if t.taken && t.holder == key {
+		t.taken = false
+		t.give()
 	}
-	t.taken = false
-	return t.give()
 }
 
-func (t *turns) give() (next Key, given bool) {
-	switch {
-	case len(t.waiting) == 0,
-		t.taken && time.Since(t.since) < turnPatience,
-		t.slices > 0 && time.Since(t.waiting[0].since) < turnPatience:
-		return next, false
-	}
-	next, t.waiting = t.waiting[0].key, t.waiting[1:]
-	t.asked.Delete(next)
-	t.holder, t.taken, t.since = next, true, time.Now()
-	return next, true
+// stop forgets all that wait.
+func (t *turns) stop() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.waiting = nil
+	t.asked.Clear()
 }
 
-// endpointsDelay is how long after its slices a name's Endpoints are written: the target's watches are to tell of the
-// slices first. What changes within it is written once.
-const endpointsDelay = 10 * time.Millisecond
+// give gives the first that waits the turn, or sees to it that this is tried again in time. The caller holds the lock.
+func (t *turns) give() {
+	if len(t.waiting) == 0 {
+		return
+	}
+	first := t.waiting[0]
+	left := turnDelay - time.Since(first.since)
+	if t.slices > 0 {
+		left = turnPatience - time.Since(first.since)
+	}
+	if t.taken {
+		left = max(left, turnPatience-time.Since(t.since))
+	}
+	if left > 0 {
+		t.wake(left)
+		return
+	}
+	t.waiting = t.waiting[1:]
+	t.asked.Delete(first.key)
+	t.holder, t.taken, t.since = first.key, true, time.Now()
+	t.call(first.key)
+	t.give()
+}
+
+func (t *turns) wake(after time.Duration) {
+	if t.timer != nil {
+		t.timer.Reset(after)
+		return
+	}
+	t.timer = time.AfterFunc(after, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.give()
+	})
+}
 
 // errAwaitsTurn says that all was written but Endpoints, which wait for a turn.
 var errAwaitsTurn = errors.New("the Endpoints wait for their turn")

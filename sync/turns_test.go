@@ -2,6 +2,7 @@ package sync
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,52 +12,72 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestTurnsGoInTheOrderInWhichTheyWereAskedFor(t *testing.T) {
-	turns := newTurns()
-	if !turns.take(keyOf("a")) {
-		t.Error("nobody has the turn, and it is not given")
-	}
-	if !turns.take(keyOf("a")) {
-		t.Error("who has the turn does not keep it")
-	}
-	for _, key := range []string{"b", "c", "b"} {
-		if turns.take(keyOf(key)) {
-			t.Errorf("%s got a second turn", key)
-		}
-	}
-	for _, step := range []struct{ done, next string }{{"c", ""}, {"a", "b"}, {"b", "c"}, {"c", ""}, {"c", ""}} {
-		next, given := turns.giveBack(keyOf(step.done))
-		if given != (step.next != "") || given && next != keyOf(step.next) {
-			t.Errorf("after %s came %v", step.done, next)
-		}
+// turnsCalling makes turns, and a function that gives who was called since it was last asked.
+func turnsCalling() (*turns, func() string) {
+	var called []string
+	turns := newTurns(func(key Key) { called = append(called, key.Name) })
+	return turns, func() string {
+		synctest.Wait()
+		turns.mu.Lock()
+		defer turns.mu.Unlock()
+		names := strings.Join(called, " ")
+		called = nil
+		return names
 	}
 }
 
+func TestTurnsGoInTheOrderInWhichTheyWereAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns, called := turnsCalling()
+		for _, key := range []string{"a", "b", "c", "b"} {
+			turns.ask(keyOf(key))
+		}
+		if names := called(); names != "" {
+			t.Errorf("%s goes at once, before the slices can have arrived", names)
+		}
+		time.Sleep(turnDelay)
+		for _, step := range []struct{ holder, done, next string }{
+			{"a", "", "a"}, {"a", "c", ""}, {"a", "a", "b"}, {"b", "b", "c"}, {"c", "c", ""},
+		} {
+			turns.giveBack(keyOf(step.done))
+			if names := called(); names != step.next {
+				t.Errorf("after %q came %q, not %q", step.done, names, step.next)
+			}
+		}
+		if turns.has(keyOf("c")) {
+			t.Error("who gave the turn back still has it")
+		}
+	})
+}
+
 func TestATurnComesAfterTheLastSlice(t *testing.T) {
-	turns := newTurns()
-	turns.beginSlice()
-	turns.beginSlice()
-	if turns.take(web) {
-		t.Error("Endpoints go while slices are written")
-	}
-	if _, given := turns.endSlice(); given {
-		t.Error("Endpoints go while one more slice is written")
-	}
-	if next, given := turns.endSlice(); !given || next != web {
-		t.Error("Endpoints don't go after the last slice")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		turns, called := turnsCalling()
+		turns.beginSlice()
+		turns.beginSlice()
+		turns.ask(web)
+		time.Sleep(turnDelay)
+		if called() != "" {
+			t.Error("Endpoints go while slices are written")
+		}
+		turns.endSlice()
+		if called() != "" {
+			t.Error("Endpoints go while one more slice is written")
+		}
+		turns.endSlice()
+		if called() != "web" || !turns.has(web) {
+			t.Error("Endpoints don't go after the last slice")
+		}
+	})
 }
 
 func TestATurnComesInTheEndWhileSlicesAreAlwaysWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns := newTurns()
+		turns, called := turnsCalling()
 		turns.beginSlice()
-		if turns.take(web) {
-			t.Error("Endpoints go while a slice is written")
-		}
+		turns.ask(web)
 		time.Sleep(turnPatience)
-		turns.beginSlice()
-		if next, given := turns.endSlice(); !given || next != web {
+		if called() != "web" {
 			t.Error("Endpoints have to wait for ever")
 		}
 	})
@@ -64,71 +85,78 @@ func TestATurnComesInTheEndWhileSlicesAreAlwaysWritten(t *testing.T) {
 
 func TestATurnThatIsHeldForTooLongIsOvertaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns := newTurns()
-		turns.take(keyOf("hangs"))
-		if turns.take(web) {
-			t.Error("two have the turn")
+		turns, called := turnsCalling()
+		turns.ask(keyOf("hangs"))
+		turns.ask(web)
+		time.Sleep(turnDelay + turnPatience)
+		if names := called(); names != "hangs web" {
+			t.Errorf("%q had a turn: one write that hangs holds up all others", names)
 		}
-		time.Sleep(turnPatience)
-		if !turns.take(web) {
-			t.Error("one write that hangs holds up all others")
-		}
-		if _, given := turns.giveBack(keyOf("hangs")); given {
+		turns.giveBack(keyOf("hangs"))
+		if !turns.has(web) {
 			t.Error("who was overtaken gives the turn of another away")
 		}
 	})
 }
 
-// TestNoTurnIsLost: whoever asks, in whatever order, there is never more than one turn out, and never a name that waits
-// while it could go.
+// TestNoTurnIsLost: whoever asks, in whatever order, nobody is called while another has the turn or a slice is written, and
+// whoever waits is called in the end, once.
 func TestNoTurnIsLost(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		turns := newTurns()
-		holder, asking, slices := "", sets.New[string](), 0
-		give := func(next Key, given bool) {
-			if !given {
-				return
-			}
-			if holder != "" {
-				t.Fatalf("%s gets a turn while %s has it", next, holder)
-			}
-			holder = next.Name
-			asking.Delete(holder)
-		}
-		for range rapid.IntRange(1, 50).Draw(t, "steps") {
-			key := rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(t, "name")
-			switch rapid.IntRange(0, 3).Draw(t, "what") {
-			case 0:
-				mine := turns.take(keyOf(key))
-				if mine && holder == "" {
-					holder = key
-					asking.Delete(key)
-				}
-				if mine != (holder == key) {
-					t.Fatalf("%s has a turn: %t, but it is that of %q", key, mine, holder)
-				}
-				if !mine {
-					asking.Insert(key)
-				}
-			case 1:
-				if holder == key {
-					holder = ""
-				}
-				give(turns.giveBack(keyOf(key)))
-			case 2:
-				turns.beginSlice()
-				slices++
-			case 3:
-				if slices > 0 {
-					slices--
-					give(turns.endSlice())
-				}
-			}
-			if asking.Len() > 0 && holder == "" && slices == 0 {
-				t.Fatalf("%v wait, and nobody has the turn", asking)
-			}
+	rapid.Check(t, func(r *rapid.T) {
+		steps := rapid.SliceOfN(rapid.Custom(func(r *rapid.T) turnStep {
+			return turnStep{rapid.IntRange(0, 4).Draw(r, "what"), rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(r, "name")}
+		}), 1, 50).Draw(r, "steps")
+		wrong := ""
+		synctest.Test(t, func(*testing.T) { wrong = playTurns(steps) })
+		if wrong != "" {
+			r.Fatal(wrong)
 		}
 	})
+}
+
+type turnStep struct {
+	what int
+	name string
+}
+
+// playTurns says what went wrong; nothing as a rule.
+func playTurns(steps []turnStep) string {
+	turns, called := turnsCalling()
+	holder, asking, slices := "", sets.New[string](), 0
+	for _, step := range steps {
+		switch step.what {
+		case 0:
+			turns.ask(keyOf(step.name))
+			asking.Insert(step.name)
+		case 1:
+			turns.giveBack(keyOf(step.name))
+			if holder == step.name {
+				holder = ""
+			}
+		case 2:
+			turns.beginSlice()
+			slices++
+		case 3:
+			if slices > 0 {
+				turns.endSlice()
+				slices--
+			}
+		case 4:
+			time.Sleep(turnDelay)
+		}
+		if next := called(); next != "" {
+			if holder != "" || slices > 0 || !asking.Has(next) {
+				return fmt.Sprintf("%q is called while %q has the turn, %d slices are written and %v wait", next, holder, slices, asking)
+			}
+			holder = next
+			asking.Delete(next)
+		}
+	}
+	time.Sleep(turnPatience * time.Duration(1+asking.Len()))
+	if late := strings.Fields(called()); !asking.Equal(sets.New(late...)) || len(late) != asking.Len() {
+		return fmt.Sprintf("%v waited, and %v were called", asking, late)
+	}
+	return ""
 }
 
 // TestSlicesDoNotWaitForEndpoints: while others update their Endpoints, a name's slices are written, and its Endpoints in
@@ -139,9 +167,8 @@ func TestSlicesDoNotWaitForEndpoints(t *testing.T) {
 	b.settle(t, web)
 	b.source.set(func() { b.source.cached[web] = sourceOf(exported(), sliceOf("web-0", ready("10.0.0.2"))) })
 	other := keyOf("other")
-	if !b.mirror.endpoints.take(other) {
-		t.Fatal("no turn for another")
-	}
+	b.mirror.endpoints.ask(other)
+	b.awaitTurn(t, other)
 	verdict, err := b.mirror.reconcile(t.Context(), web)
 	if !errors.Is(err, errAwaitsTurn) || verdict.State != Mirrored {
 		t.Errorf("%s, %v", verdict, err)
@@ -152,9 +179,8 @@ func TestSlicesDoNotWaitForEndpoints(t *testing.T) {
 	if verdict, err := b.mirror.reconcile(t.Context(), web); !errors.Is(err, errAwaitsTurn) || len(b.take()) > 0 {
 		t.Errorf("%s, %v", verdict, err)
 	}
-	if next, given := b.mirror.endpoints.giveBack(other); !given || next != web {
-		t.Errorf("the next turn is that of %v", next)
-	}
+	b.mirror.endpoints.giveBack(other)
+	b.awaitTurn(t, web)
 	if _, err := b.mirror.reconcile(t.Context(), web); err != nil {
 		t.Error(err)
 	}
@@ -169,7 +195,9 @@ func TestEmptiedEndpointsDoNotWait(t *testing.T) {
 	b.settle(t, web)
 	emptied := sourceOf(exported(), sliceOf("web-0", notReady("10.0.0.1")))
 	b.source.set(func() { b.source.cached[web], b.source.live[web] = emptied, emptied })
-	b.mirror.endpoints.take(keyOf("other"))
+	other := keyOf("other")
+	b.mirror.endpoints.ask(other)
+	b.awaitTurn(t, other)
 	b.settle(t, web)
 	copies, err := b.target.Copies(web)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"runtime/debug"
 	stdsync "sync"
 	"time"
@@ -20,9 +21,12 @@ import (
 	"xcc/sync/report"
 )
 
-// garbagePercent is how much garbage there may be beside what is in use, as GOGC says it. What is in use is small and lasts,
-// so it is cheap to look through.
-const garbagePercent = 75
+// garbagePercent is how much garbage there may be beside what is in use, as GOGC says it, where reserve counts as in use, too:
+// what is in use is small and lasts, so it is cheap to look through, but where it is very small that would be done too often.
+const (
+	garbagePercent = 45
+	reserve        = 32 << 20 // bytes that are never touched, and so take no memory
+)
 
 // syncClusters runs the daemon until a signal, or once.
 func syncClusters(c *cli.Context, stderr io.Writer) error {
@@ -31,6 +35,7 @@ func syncClusters(c *cli.Context, stderr io.Writer) error {
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
+		defer runtime.KeepAlive(make([]byte, reserve))
 	}
 	metrics := report.NewMetrics(c.App.Version)
 	workqueue.SetProvider(metrics.Workqueues())

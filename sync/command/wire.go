@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -75,6 +76,7 @@ func wire(c *cli.Context, a, b *clusters.Cluster, log logrus.FieldLogger) (*sync
 			Brake: &sync.Brake{
 				Percent: c.Int("max-delete-percent"),
 				Open:    c.Bool("allow-mass-delete"),
+				Scope:   scopeName(c.StringSlice("namespace"), c.StringSlice("exclude-namespace")),
 				Ledger:  clusters.Ledger{Cluster: into, About: from, Namespace: c.String("lease-namespace")},
 				Log:     log,
 			},
@@ -139,4 +141,18 @@ func scope(only, excluded []string) func(namespace string) bool {
 	return func(namespace string) bool {
 		return (len(only) == 0 || slices.Contains(only, namespace)) && !slices.Contains(excluded, namespace)
 	}
+}
+
+// scopeName says the same in words: the same ones for the same namespaces, and none for all.
+func scopeName(only, excluded []string) string {
+	var parts []string
+	for _, part := range []struct {
+		word       string
+		namespaces []string
+	}{{"only", only}, {"not", excluded}} {
+		if len(part.namespaces) > 0 {
+			parts = append(parts, part.word+" "+strings.Join(slices.Compact(slices.Sorted(slices.Values(part.namespaces))), ", "))
+		}
+	}
+	return strings.Join(parts, ", ")
 }

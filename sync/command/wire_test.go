@@ -95,3 +95,23 @@ func TestScope(t *testing.T) {
 		})
 	}
 }
+
+func TestScopeName(t *testing.T) {
+	tests := []struct {
+		name           string
+		only, excluded []string
+		want           string
+	}{
+		{"all namespaces have no name", nil, nil, ""},
+		{"the same namespaces have the same name", []string{"shop", "bank", "shop"}, nil, "only bank, shop"},
+		{"what is excluded is another scope", nil, []string{"till", "bank"}, "not bank, till"},
+		{"both", []string{"shop"}, []string{"bank"}, "only shop, not bank"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if got := scopeName(test.only, test.excluded); got != test.want {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+		})
+	}
+}

@@ -3,11 +3,13 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"xcc/sync"
@@ -130,6 +132,31 @@ func TestExplain(t *testing.T) {
 				t.Fatal(err)
 			}
 			golden(t, "explain-"+namespace+"-"+service+".txt", text.String())
+		})
+	}
+}
+
+func TestExplainNamesAddressesThatAreDenied(t *testing.T) {
+	for want, denied := range map[string]int{
+		"may not be mirrored: 127.0.0.10, 127.0.0.11": 2,
+		"may not be mirrored: 127.0.0.10, 127.0.0.11, 127.0.0.12, 127.0.0.13, 127.0.0.14, 127.0.0.15, 127.0.0.16, 127.0.0.17, 127.0.0.18, 127.0.0.19 and 3 more": 13,
+	} {
+		t.Run(fmt.Sprintf("of %d", denied), func(t *testing.T) {
+			east := newFakeCluster("prod-east")
+			east.export("shop", "cart", 1)
+			key := sync.Key{Namespace: "shop", Name: "cart"}
+			slice := east.slices[key][0]
+			for i := range denied {
+				address := fmt.Sprintf("127.0.0.%d", 10+denied-1-i)
+				slice.Endpoints = append(slice.Endpoints, discoveryv1.Endpoint{Addresses: []string{address}})
+			}
+			looks, errs := newHub(east, newFakeCluster("prod-west")).Mirrors[0].Inspect(t.Context(), []sync.Key{key}, 1)
+			if len(errs) > 0 {
+				t.Fatal(errs)
+			}
+			if facts := sourceFacts(looks[0], nil, now); !slices.Contains(facts, want) {
+				t.Errorf("%q has not %q", facts, want)
+			}
 		})
 	}
 }

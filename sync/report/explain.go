@@ -108,10 +108,23 @@ func sourceFacts(look sync.Look, unlabelled sync.Object, now time.Time) []string
 		"ports " + cmp.Or(portsOf(service), "none"),
 		endpoints,
 	}
+	if pointer := look.Plan.Pointer; pointer != nil && len(pointer.Denied) > 0 {
+		facts = append(facts, "may not be mirrored: "+someOf(pointer.Denied))
+	}
 	if mode := sync.ModeOf(service); mode != sync.ModePointer {
 		facts = append(facts, fmt.Sprintf("mode %s", mode))
 	}
 	return facts
+}
+
+// named is how many addresses a line names.
+const named = 10
+
+func someOf(addresses []string) string {
+	if len(addresses) <= named {
+		return strings.Join(addresses, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(addresses[:named], ", "), len(addresses)-named)
 }
 
 // nativeFacts are about the Service of the name that the target itself exports.

@@ -26,6 +26,16 @@ func (p *admissionPair) missing(t *testing.T) {
 		}
 		return found.Data, nil
 	}
+	tripped := func(t *testing.T, want string) {
+		t.Helper()
+		mustBe(t, cluster.Eventually(t.Context(), "the brake says tripped "+want, func(ctx context.Context) error {
+			values, err := ledger(ctx)
+			if err == nil && values["tripped"] != want {
+				err = fmt.Errorf("%v", values)
+			}
+			return err
+		}))
+	}
 	forge := func(t *testing.T, name string) {
 		t.Helper()
 		for _, object := range []metav1.Object{markedService(name), markedSlice(name), markedEndpoints(name)} {
@@ -70,13 +80,7 @@ func (p *admissionPair) missing(t *testing.T) {
 		for i := range forged {
 			forge(t, fmt.Sprintf("forged-%d", i))
 		}
-		mustBe(t, cluster.Eventually(t.Context(), "the brake trips", func(ctx context.Context) error {
-			values, err := ledger(ctx)
-			if err == nil && values["tripped"] != "true" {
-				err = fmt.Errorf("%v", values)
-			}
-			return err
-		}))
+		tripped(t, "true")
 		if diff := gocmp.Diff(before, contentsOf(t, south, "shop").without("forged-")); diff != "" {
 			t.Errorf("what the target had has changed (-before +after):\n%s", diff)
 		}
@@ -84,14 +88,21 @@ func (p *admissionPair) missing(t *testing.T) {
 		w.mirrored(t, "cart", addresses(pods[1:]))
 	})
 
-	t.Run("the brake is released when the forged pointers are gone", func(t *testing.T) {
+	t.Run("the brake is released when the forged pointers are gone, but what went still counts, until an operator says otherwise", func(t *testing.T) {
 		for i := range forged {
 			err := south.Clientset().CoreV1().Services("shop").Delete(t.Context(), fmt.Sprintf("forged-%d", i), metav1.DeleteOptions{})
 			if err != nil && !apierrors.IsNotFound(err) {
 				t.Fatal(err)
 			}
 		}
+		tripped(t, "false")
 		w.delete(t, "cart")
+		tripped(t, "true")
+		arguments := syncArguments(t, p.access[north], p.access[south], "--once", "--allow-mass-delete")
+		if code, log := runXCC(t, nil, arguments...); code != 0 {
+			t.Errorf("xcc sync --once --allow-mass-delete exited with %d:\n%s", code, log)
+		}
 		w.gone(t, "cart")
+		tripped(t, "false")
 	})
 }

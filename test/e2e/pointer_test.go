@@ -34,7 +34,7 @@ type origin struct {
 	name    string
 }
 
-// wantPointer says what the pointer of a Service with those slices is. The slices' names are left empty, and the address
+// wantPointer says what the pointer of a Service with those slices is, in a cluster that has its IP families. The slices' names are left empty, and the address
 // of the Service too unless it is headless: see normal. live is the UID of the pointer's own Service.
 func wantPointer(from origin, service *corev1.Service, sliceList []discoveryv1.EndpointSlice, live types.UID) pointer {
 	headless := service.Spec.ClusterIP == corev1.ClusterIPNone
@@ -59,12 +59,15 @@ func wantPointer(from origin, service *corev1.Service, sliceList []discoveryv1.E
 			SessionAffinityConfig:    service.Spec.SessionAffinityConfig,
 			PublishNotReadyAddresses: service.Spec.PublishNotReadyAddresses,
 			InternalTrafficPolicy:    new(corev1.ServiceInternalTrafficPolicyCluster),
-			IPFamilies:               []corev1.IPFamily{corev1.IPv4Protocol},
+			IPFamilies:               service.Spec.IPFamilies,
 			IPFamilyPolicy:           new(corev1.IPFamilyPolicySingleStack),
 		}},
 		Endpoints: &corev1.Endpoints{
 			ObjectMeta: mark(service.Name, map[string]string{"endpointslice.kubernetes.io/skip-mirror": "true"}),
 		},
+	}
+	if len(service.Spec.IPFamilies) > 1 {
+		want.Service.Spec.IPFamilyPolicy = new(corev1.IPFamilyPolicyRequireDualStack)
 	}
 	if headless {
 		want.Service.Spec.ClusterIP, want.Service.Spec.ClusterIPs = corev1.ClusterIPNone, []string{corev1.ClusterIPNone}
@@ -93,7 +96,9 @@ func wantPointer(from origin, service *corev1.Service, sliceList []discoveryv1.E
 			})
 		}
 		want.Slices = append(want.Slices, copied)
-		want.Endpoints.Subsets = addToSubsets(want.Endpoints.Subsets, copied)
+		if corev1.IPFamily(slice.AddressType) == service.Spec.IPFamilies[0] {
+			want.Endpoints.Subsets = addToSubsets(want.Endpoints.Subsets, copied)
+		}
 	}
 	return normal(want)
 }
@@ -162,7 +167,8 @@ var sliceName = regexp.MustCompile(`^-[0-9a-f]{16}$`)
 // checkNames looks at what normal takes away: what can't be known beforehand, but has a form.
 func checkNames(found pointer) error {
 	spec := found.Service.Spec
-	if spec.ClusterIP == "" || !slices.Equal(spec.ClusterIPs, []string{spec.ClusterIP}) {
+	if spec.ClusterIP == "" || spec.ClusterIPs[0] != spec.ClusterIP ||
+		spec.ClusterIP != corev1.ClusterIPNone && len(spec.ClusterIPs) != len(spec.IPFamilies) {
 		return fmt.Errorf("the pointer has the address %q and the addresses %q", spec.ClusterIP, spec.ClusterIPs)
 	}
 	for _, slice := range found.Slices {

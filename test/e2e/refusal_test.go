@@ -162,16 +162,32 @@ func TestMissingNamespaces(t *testing.T) {
 			mustBe(t, w.into.CreateNamespace(t.Context(), w.namespace, nil))
 			w.mirrored(t, "cart", addresses(pods))
 
-			namespaces := w.into.Clientset().CoreV1().Namespaces()
-			mustBe(t, namespaces.Delete(t.Context(), w.namespace, metav1.DeleteOptions{}))
-			mustBe(t, cluster.Eventually(t.Context(), "the namespace is gone", func(ctx context.Context) error {
-				if _, err := namespaces.Get(ctx, w.namespace, metav1.GetOptions{}); err == nil {
-					return errors.New("it is there")
-				}
-				return nil
-			}))
-			mustBe(t, w.into.CreateNamespace(t.Context(), w.namespace, nil))
+			mustBe(t, w.into.Clientset().CoreV1().Namespaces().Delete(t.Context(), w.namespace, metav1.DeleteOptions{}))
+			w.recreateNamespace(t)
 			w.mirrored(t, "cart", addresses(pods))
+		})
+	})
+
+	t.Run("a namespace that is being deleted gets no pointers as long as that takes", func(t *testing.T) {
+		ways := newWays(t)
+		xcc := startDaemon(t, only(ways)...)
+		eachWay(t, xcc, ways, func(t *testing.T, w *way) {
+			pods := w.serving(t, "cart", 2)
+			maps := w.into.Clientset().CoreV1().ConfigMaps(w.namespace)
+			_, err := maps.Create(t.Context(), &corev1.ConfigMap{
+				ObjectMeta: metav1.ObjectMeta{Name: "stays", Finalizers: []string{"example.com/stays"}},
+			}, metav1.CreateOptions{})
+			mustBe(t, err)
+			mustBe(t, w.into.Clientset().CoreV1().Namespaces().Delete(t.Context(), w.namespace, metav1.DeleteOptions{}))
+			w.says(t, "cart", "NamespaceTerminating")
+			w.create(t, exported("till"))
+			w.logged(t, "till", "NamespaceTerminating")
+			w.gone(t, "cart") // Kubernetes does that
+			w.absent(t, "till")
+			edit(t, maps, "stays", func(stays *corev1.ConfigMap) { stays.Finalizers = nil })
+			w.recreateNamespace(t)
+			w.mirrored(t, "cart", addresses(pods))
+			w.mirrored(t, "till", []string{})
 		})
 	})
 
@@ -192,6 +208,18 @@ func TestMissingNamespaces(t *testing.T) {
 			w.mirrored(t, "cart", addresses(pods))
 		})
 	})
+}
+
+// recreateNamespace makes the namespace in the target anew, once it is gone.
+func (w *way) recreateNamespace(t *testing.T) {
+	t.Helper()
+	mustBe(t, cluster.Eventually(t.Context(), "the namespace is gone", func(ctx context.Context) error {
+		if _, err := w.into.Clientset().CoreV1().Namespaces().Get(ctx, w.namespace, metav1.GetOptions{}); err == nil {
+			return errors.New("it is there")
+		}
+		return nil
+	}))
+	mustBe(t, w.into.CreateNamespace(t.Context(), w.namespace, nil))
 }
 
 // settled waits until Kubernetes has made everything for a Service with those pods, and gives all of it.

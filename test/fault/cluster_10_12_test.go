@@ -120,16 +120,30 @@ func TestBrake(t *testing.T) {
 			r.a.label(t, name, "")
 		}
 		r.b.tripped(t, "true")
-		r.b.fence(t)
-		for _, name := range names {
-			r.a.label(t, name, "true")
+		held := r.b.left(t, names)
+		undo := func(names []string) {
+			for _, name := range names {
+				r.a.label(t, name, "true")
+			}
+			r.b.tripped(t, "false")
 		}
+		undo(held)
+		r.logged(t, "the delete brake is released")
+
+		// To undo a part is no way to another allowance.
+		for _, name := range held {
+			r.a.label(t, name, "")
+		}
+		r.b.tripped(t, "true")
+		r.a.fence(t)
+		if left := r.b.held(t, held); left != len(held) {
+			t.Errorf("%d of %d pointers are left that were held before", left, len(held))
+		}
+
+		undo(names)
 		for _, name := range names {
 			r.a.mirrored(t, name)
 		}
-		r.b.tripped(t, "false")
-		noteRelease()
-		r.logged(t, "the delete brake is released")
 	})
 }
 
@@ -142,6 +156,29 @@ func (s *side) exportMany(t *testing.T, name string, count int) []string {
 		s.export(t, exported(names[i]), s.address(100+i))
 	}
 	return names
+}
+
+// left are the names whose pointers the brake holds: when as many are gone as it has counted.
+func (s *side) left(t *testing.T, names []string) (left []string) {
+	t.Helper()
+	mustBe(t, cluster.Eventually(t.Context(), "what was let go is gone", func(ctx context.Context) error {
+		left = nil
+		for _, name := range names {
+			found, err := s.find(ctx, name)
+			if err != nil {
+				return err
+			}
+			if found.Service != nil {
+				left = append(left, name)
+			}
+		}
+		values, err := s.ledger(ctx)
+		if gone := fmt.Sprint(len(names) - len(left)); err == nil && values["withdrawn"] != gone {
+			err = fmt.Errorf("%s are gone, and it says %v", gone, values)
+		}
+		return err
+	}))
+	return left
 }
 
 // held counts the names under which a target has a Service, and fails where one has lost its address.

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"time"
 
 	"xcc/test/invariant"
 )
@@ -17,19 +16,6 @@ import (
 
 // exempt are namespaces whose tests ask xcc for what it must not do otherwise.
 var exempt sync.Map
-
-// released are when a test undid what had tripped a brake.
-var released struct {
-	sync.Mutex
-	at []invariant.Interval
-}
-
-func noteRelease() {
-	released.Lock()
-	defer released.Unlock()
-	now := time.Now()
-	released.at = append(released.at, invariant.Interval{From: now, To: now})
-}
 
 // judge gives the broken promises.
 func (p *pair) judge(ctx context.Context) ([]invariant.Violation, invariant.Report, error) {
@@ -41,10 +27,8 @@ func (p *pair) judge(ctx context.Context) ([]invariant.Violation, invariant.Repo
 	if err != nil {
 		return nil, invariant.Report{}, err
 	}
-	released.Lock()
-	defer released.Unlock()
 	world := invariant.World{
-		A: a, B: b, MaxDeletePercent: 50, Releases: released.at,
+		A: a, B: b, MaxDeletePercent: 50,
 		// A test and its second namespace share a daemon.
 		Group:      func(namespace string) string { return strings.TrimSuffix(namespace, "-too") },
 		KeepsCount: func(namespace string) bool { return strings.HasPrefix(namespace, "fault-") },

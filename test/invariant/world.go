@@ -41,6 +41,7 @@ type World struct {
 	// MaxDeletePercent is the daemon's flag.
 	MaxDeletePercent int
 	// Releases are when an operator let withdrawals through: what goes meanwhile is not counted, and the brake starts anew.
+	// That what was held came back is no release: what had gone before still counts.
 	Releases []Interval
 	// Group divides the namespaces among daemons that keep separate counts of what they withdraw; nil where there is one.
 	Group func(namespace string) string

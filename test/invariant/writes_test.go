@@ -215,6 +215,38 @@ func TestWithdrawalsInAWindowAreCounted(t *testing.T) {
 	}
 }
 
+func TestUndoneWithdrawalsStillCount(t *testing.T) {
+	for name, test := range map[string]struct {
+		comeBack, more int // of those that went, and of those that had not
+		want           string
+	}{
+		"those that came back may go again":          {10, 0, ""},
+		"others may not, though all have come back":  {10, 1, "I6"},
+		"others may not, though some have come back": {1, 1, "I6"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := forge(t)
+			sources, pointers := map[int]State{}, map[int]State{}
+			for i := range 12 {
+				sources[i], pointers[i] = f.born(fmt.Sprintf("cart-%d", i))
+			}
+			for i := range 10 {
+				f.leaves(fmt.Sprintf("cart-%d", i), sources[i], pointers[i])
+			}
+			for i := range test.comeBack {
+				sources[i], pointers[i] = f.born(fmt.Sprintf("cart-%d", i))
+			}
+			for i := range test.comeBack {
+				f.leaves(fmt.Sprintf("cart-%d", i), sources[i], pointers[i])
+			}
+			for i := range test.more {
+				f.leaves(fmt.Sprintf("cart-%d", 10+i), sources[10+i], pointers[10+i])
+			}
+			wantInvariant(t, f.world().Writes(), test.want)
+		})
+	}
+}
+
 func TestAViolationShowsItsEvidence(t *testing.T) {
 	f := forge(t)
 	_, pointer := f.born("cart")

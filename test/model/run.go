@@ -67,6 +67,7 @@ type run struct {
 	log        []string
 	statistics Statistics
 	releases   []invariant.Interval
+	fenced     int // how many fences there were while the brake held
 	began      marks
 }
 
