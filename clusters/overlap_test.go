@@ -11,7 +11,7 @@ import (
 )
 
 func TestOverlap(t *testing.T) {
-	sliceOfPods := sliceOn(endpointSliceController)
+	sliceOfPods := sliceOn(endpointSliceController, "10.0.0.1")
 	endpointsOfPods := endpointsWith(&corev1.ObjectReference{Kind: "Pod", Name: "web-0"})
 	tests := []struct {
 		name string
@@ -21,7 +21,9 @@ func TestOverlap(t *testing.T) {
 		{"a pod in slices of both", sliceOfPods, sliceOfPods, true},
 		{"a pod in Endpoints of a token that may not read slices, and in slices", endpointsOfPods, sliceOfPods, true},
 		{"a pod in Endpoints of both", endpointsOfPods, endpointsOfPods, true},
-		{"somebody's own slice says nothing of pods", sliceOn("somebody"), sliceOfPods, false},
+		{"a pod whose address is written in two ways", sliceOn(endpointSliceController, "fd00::1"), sliceOn(endpointSliceController, "fd00:0::1"), true},
+		{"pods of two addresses are not of both", sliceOfPods, sliceOn(endpointSliceController, "10.0.0.2"), false},
+		{"somebody's own slice says nothing of pods", sliceOn("somebody", "10.0.0.1"), sliceOfPods, false},
 		{"somebody's own Endpoints neither", endpointsWith(nil), sliceOfPods, false},
 		{"nor do those of one side alone", endpointsOfPods, &corev1.Endpoints{ObjectMeta: endpointsOfPods.ObjectMeta}, false},
 	}
@@ -34,7 +36,7 @@ func TestOverlap(t *testing.T) {
 			overlap := NewOverlap(a, b, func() { changes <- struct{}{} })
 			add(t, a, test.a)
 			add(t, b, test.b)
-			asked := []*discoveryv1.EndpointSlice{sliceOfPods}
+			asked := []*discoveryv1.EndpointSlice{sliceOfPods, sliceOn(endpointSliceController, "fd00::1")}
 			if found := overlap.Among(asked); (len(found) > 0) != test.want {
 				t.Fatalf("found %v", found)
 			}
@@ -81,13 +83,13 @@ func add(t *testing.T, source *Source, object Object) {
 	}
 }
 
-func sliceOn(manager string) *discoveryv1.EndpointSlice {
+func sliceOn(manager, address string) *discoveryv1.EndpointSlice {
 	return &discoveryv1.EndpointSlice{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web-1", UID: "1", ResourceVersion: "1", Labels: map[string]string{
 			discoveryv1.LabelServiceName: "web", discoveryv1.LabelManagedBy: manager,
 		}},
 		AddressType: discoveryv1.AddressTypeIPv4,
-		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{"10.0.0.1"}}},
+		Endpoints:   []discoveryv1.Endpoint{{Addresses: []string{address}}},
 	}
 }
 

@@ -45,6 +45,44 @@ func TestAnotherClusterAfterAReconnectIsRefused(t *testing.T) {
 	if got := c.Identity().UID(); got != "blue" {
 		t.Errorf("the cluster is now %q", got)
 	}
+	if len(s.ended) == 0 {
+		t.Error("the session goes on, with what its watches have told of the other cluster")
+	}
+}
+
+// TestConnectionIsNotProvenByAnAnswerOverAnother: the question is asked twice over, and between its two parts the connection is
+// lost, and the address begins to lead to another cluster.
+func TestConnectionIsNotProvenByAnAnswerOverAnother(t *testing.T) {
+	turning := func(f *fakeAPI) {
+		f.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/api/v1/namespaces" {
+				w.Header().Set("Connection", "close")
+				defer f.set(func() { f.system, f.api = "red", "api-of-red" })
+			}
+			f.ServeHTTP(w, r)
+		})
+	}
+	t.Run("of a session", func(t *testing.T) {
+		f := newFakeAPI(t, "blue")
+		turning(f)
+		c, _ := f.open(t)
+		if s, err := c.connect(t.Context()); err == nil {
+			s.close()
+			t.Error("it was taken for proven")
+		}
+	})
+	t.Run("of a gate", func(t *testing.T) {
+		f := newFakeAPI(t, "blue")
+		c, _ := f.connected(t)
+		turning(f)
+		f.take()
+		newTestTarget(c).Create(t.Context(), &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}})
+		for _, request := range f.take() {
+			if !strings.HasPrefix(request, http.MethodGet) {
+				t.Errorf("the other cluster was sent %s", request)
+			}
+		}
+	})
 }
 
 func TestSameClusterAfterAReconnectIsProvenAgain(t *testing.T) {
@@ -74,7 +112,7 @@ func newTestTarget(c *Cluster) *Target[*kept] {
 			Namespace: object.GetNamespace(), Name: object.GetName(), UID: object.GetUID(), ResourceVersion: object.GetResourceVersion(),
 		}}
 	}
-	return NewTarget(c, labels.SelectorFromSet(labels.Set{"ours": "yes"}), keep, Notify{})
+	return NewTarget(c, labels.SelectorFromSet(labels.Set{"ours": "yes"}), keep, Unheard)
 }
 
 // TestNoWriteGoesToAnotherCluster: the connection is lost, and what answers at the address now is another cluster. A
@@ -107,8 +145,11 @@ func TestNoWriteGoesToAnotherCluster(t *testing.T) {
 			f.set(func() { f.system, f.api = "red", "api-of-red" })
 			f.server.CloseClientConnections()
 			f.take()
-			if err := test.write(t, target); err == nil {
-				t.Error("no error")
+			// The first write may find the connection that is lost, the last one that a proof has opened.
+			for range 3 {
+				if err := test.write(t, target); err == nil {
+					t.Error("no error")
+				}
 			}
 			for _, request := range f.take() {
 				if !strings.HasPrefix(request, http.MethodGet) {
@@ -137,6 +178,9 @@ func TestVersionsThatGoBackProveNoAbsence(t *testing.T) {
 	f.set(func() { f.version = "50" })
 	if err := s.identify(t.Context()); err == nil {
 		t.Error("a store that went back was not noticed")
+	}
+	if len(s.ended) == 0 {
+		t.Error("the session goes on, with watches that wait for versions of the time before")
 	}
 	if _, _, err := source.Live(t.Context(), types.NamespacedName{Namespace: "shop", Name: "web"}); err == nil {
 		// The session ends; one that follows is behind from its start.
@@ -181,6 +225,51 @@ func TestDeleteIsHeldToUIDAndVersion(t *testing.T) {
 		want := &metav1.Preconditions{UID: ptr.To(types.UID("u1")), ResourceVersion: ptr.To("7")}
 		if diff := cmp.Diff(want, options.Preconditions); diff != "" {
 			t.Errorf("%T: preconditions (-want +got):\n%s", object, diff)
+		}
+	}
+}
+
+func TestVersionsThatAWatchHasToldOfAreReached(t *testing.T) {
+	c, _ := newFakeAPI(t, "blue").connected(t)
+	source := c.Source(labels.Everything(), Metadata{}, Unheard)
+	for version, update := range map[string]func(string){
+		"200": source.services.UpdateResourceVersion, "300": source.slices.UpdateResourceVersion, "400": source.endpoints.UpdateResourceVersion,
+	} {
+		c.newest = "100"
+		if update(version); c.reached() != version {
+			t.Errorf("reached: %s, not %s", c.reached(), version)
+		}
+	}
+}
+
+func TestUpdateIsHeldToUIDAndVersion(t *testing.T) {
+	f := newFakeAPI(t, "blue")
+	var sent metav1.PartialObjectMetadata
+	f.set(func() {
+		f.handle = func(w http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Errorf("read the object: %v", err)
+			}
+			object, _, err := scheme.Codecs.UniversalDeserializer().Decode(body, nil, nil)
+			if err != nil {
+				t.Errorf("read the object: %v", err)
+				return
+			}
+			sent.UID, sent.ResourceVersion = object.(Object).GetUID(), object.(Object).GetResourceVersion()
+			answer(w, object)
+		}
+	})
+	c, _ := f.connected(t)
+	target := newTestTarget(c)
+	meta := metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: "u1", ResourceVersion: "7"}
+	for _, object := range []Object{&corev1.Service{ObjectMeta: meta}, &corev1.Endpoints{ObjectMeta: meta}, &discoveryv1.EndpointSlice{ObjectMeta: meta}} {
+		sent = metav1.PartialObjectMetadata{}
+		if _, err := target.Update(t.Context(), object); err != nil {
+			t.Fatal(err)
+		}
+		if sent.UID != "u1" || sent.ResourceVersion != "7" {
+			t.Errorf("%T: held to the UID %q and the version %q", object, sent.UID, sent.ResourceVersion)
 		}
 	}
 }

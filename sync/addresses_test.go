@@ -1,8 +1,12 @@
 package sync
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
 func TestAddressRule(t *testing.T) {
@@ -112,6 +116,52 @@ func TestCanonical(t *testing.T) {
 			}
 			if got != test.want {
 				t.Errorf("canonical(%q) = %q, want %q", test.text, got, test.want)
+			}
+		})
+	}
+}
+
+// overlap are addresses that both clusters export.
+type overlap []netip.Addr
+
+func (o overlap) Among([]*discoveryv1.EndpointSlice) []netip.Addr { return o }
+
+func TestAddressesOfTheTargetAreNotWritten(t *testing.T) {
+	b := newBench(t, sourceOf(exported(), sliceOf("web-1", ready("10.0.0.1"), ready("10.0.0.2"), ready("10.96.0.9"))))
+	b.mirror.Overlap = overlap{netip.MustParseAddr("10.0.0.2")}
+	if verdict, err := b.reconcile(t, web); verdict.Reason != AddressDenied || err != nil {
+		t.Errorf("%s, %v", verdict, err)
+	}
+	for _, object := range b.target.model.objects {
+		if kindOf(object) == KindService {
+			continue
+		}
+		if diff := cmp.Diff([]string{"10.0.0.1"}, addressesOf(object)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", id(object), diff)
+		}
+	}
+}
+
+// TestMemoryRemembersNoAddressThatIsDeniedNow: what a projection was made with has changed since.
+func TestMemoryRemembersNoAddressThatIsDeniedNow(t *testing.T) {
+	source := sourceOf(exported())
+	for i := range rememberFrom {
+		source.Slices = append(source.Slices, sliceOf(fmt.Sprintf("web-%d", i), ready(fmt.Sprintf("10.0.0.%d", i))))
+	}
+	for name, edit := range map[string]func(*Target){
+		"by another range of Services": func(target *Target) {
+			target.Network.ServiceCIDRs = []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")}
+		},
+		"by a pod of the target": func(target *Target) { target.Overlapping = []netip.Addr{netip.MustParseAddr("10.0.0.1")} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, target := rules(func(r *Rules) { r.Memory = NewMemory() }), targetOf()
+			if denied := r.project(source, target).Denied; len(denied) > 0 {
+				t.Fatalf("%q were denied before", denied)
+			}
+			edit(&target)
+			if diff := cmp.Diff([]string{"10.0.0.1"}, r.project(source, target).Denied); diff != "" {
+				t.Errorf("denied (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -8,8 +8,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/sirupsen/logrus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 func newBrake(ledger *fakeLedger, percent int) *Brake {
@@ -359,5 +362,41 @@ func TestBrakeSaysOnceThatItHolds(t *testing.T) {
 	}
 	if loud != 1 {
 		t.Errorf("it said so %d times", loud)
+	}
+}
+
+func TestBrakeWithoutItsLedger(t *testing.T) {
+	t.Run("counts by itself where there is no place for it", func(t *testing.T) {
+		ledger := &fakeLedger{err: apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, "ledger", errors.New("no right"))}
+		if got := admitted(t, newBrake(ledger, 50), 0, 100, 100); got != 50 {
+			t.Errorf("%d of 100 were admitted, want 50", got)
+		}
+	})
+	t.Run("lets nothing go while it can't be read", func(t *testing.T) {
+		b := newBench(t, sourceOf(exported(), sliceOf("web-1", ready("10.0.0.1"))))
+		b.settle(t, web)
+		delete(b.source.cached, web)
+		b.ledger.err = errors.New("no route to host")
+		if verdict, err := b.reconcile(t, web); err == nil {
+			t.Errorf("no error, but %s", verdict)
+		}
+		if diff := cmp.Diff([]string{"live shop/web"}, b.take()); diff != "" {
+			t.Errorf("calls (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestTrippedBrakeIsFoundByARestart: it stays as it was found until all names have been looked at.
+func TestTrippedBrakeIsFoundByARestart(t *testing.T) {
+	b := newBench(t)
+	admitted(t, newBrake(b.ledger, 50), 0, 12, 12)
+	b.mirror.tend(t.Context())
+	if b.ledger.values["tripped"] != "true" {
+		t.Error("it was released before the first pass")
+	}
+	b.mirror.enqueueAll()
+	b.mirror.tend(t.Context())
+	if b.ledger.values["tripped"] != "false" {
+		t.Error("it still holds, though there is nothing to hold")
 	}
 }

@@ -103,6 +103,21 @@ func TestWhatIsTakenFromANativeServiceIsReadLive(t *testing.T) {
 	}
 }
 
+// TestAddedSlicesWithNothingReadyAreWithdrawnFromLiveReadings: what is not ready now may be in a moment.
+func TestAddedSlicesWithNothingReadyAreWithdrawnFromLiveReadings(t *testing.T) {
+	b := newJoinBench(t, ModeJoin, ready("10.9.0.1"))
+	b.source.cached[web] = sourceOf(exported(mode(ModeJoin)), sliceOf("web-1", notReady("10.0.0.1")))
+	b.settle(t, web)
+	b.source.live[web] = b.source.cached[web]
+	delete(b.source.cached, web)
+	if verdict, err := b.reconcile(t, web); verdict.Reason != Joined || err != nil {
+		t.Errorf("%s, %v", verdict, err)
+	}
+	if diff := cmp.Diff([]string{"live shop/web"}, b.take()); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
+
 func TestFailoverGoesOutAtOnceAndBackWhenThatHasLasted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newJoinBench(t, ModeFailover, ready("10.9.0.1"))
@@ -152,6 +167,13 @@ func TestRestartAndAnUnknownSourceBeginTheTimeAnew(t *testing.T) {
 				panic("it was proven")
 			}
 			b.source.set(func() { b.source.verifyErr = nil })
+		},
+		"a target that could not be read": func(b *bench) {
+			b.exports.set(func() { b.exports.liveErr = errors.New("no route to host") })
+			if _, err := b.mirror.reconcile(context.Background(), web); err == nil {
+				panic("it was read")
+			}
+			b.exports.set(func() { b.exports.liveErr = nil })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -266,3 +266,15 @@ func TestSlicesOfAJoinGo(t *testing.T) {
 		})
 	}
 }
+
+// TestJoinLeavesEndpointsAlone: those of a native Service may have marks of ours, if they were a pointer's before.
+func TestJoinLeavesEndpointsAlone(t *testing.T) {
+	r := rules()
+	endpoints := r.Observe(stands(&corev1.Endpoints{ObjectMeta: marks(web.Name)}, "eps", "13"))
+	own := sourceOf(native(mode(ModeJoin)), sliceOf("web-n", ready("10.9.0.1")))
+	for _, change := range r.Plan(sourceOf(exported(mode(ModeJoin)), sliceOf("web-1", ready("10.0.0.1"))), joinedTarget(own, endpoints)).Changes {
+		if kindOf(change.Object) != KindEndpointSlice {
+			t.Error(change)
+		}
+	}
+}

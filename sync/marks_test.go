@@ -1,9 +1,12 @@
 package sync
 
 import (
+	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -47,6 +50,7 @@ func TestOwns(t *testing.T) {
 		{"while the source is not known, nothing is ours", rules(func(r *Rules) { r.Cluster = "" }), func(c *Copy) { c.OriginCluster = "" }, false},
 		{"a slice that xcc manages is ours", rules(), func(c *Copy) { c.Kind, c.ManagedBy = KindEndpointSlice, ManagedBy }, true},
 		{"a slice that got our marks from Kubernetes is not", rules(), func(c *Copy) { c.Kind, c.ManagedBy = KindEndpointSlice, "endpointslicemirroring-controller.k8s.io" }, false},
+		{"a slice that Kubernetes made for a selector is not", rules(), func(c *Copy) { c.Kind, c.ManagedBy = KindEndpointSlice, endpointSliceController }, false},
 		{"Endpoints are ours whoever manages them", rules(), func(c *Copy) { c.Kind = KindEndpoints }, true},
 	}
 	for _, test := range tests {
@@ -57,5 +61,53 @@ func TestOwns(t *testing.T) {
 				t.Errorf("owns = %t, want %t", got, test.want)
 			}
 		})
+	}
+}
+
+// TestOriginsAreReadOfTheSource: a view that left them out would show what is mirrored as if it were native.
+func TestOriginsAreReadOfTheSource(t *testing.T) {
+	_, annotations := rules().Reads()
+	for _, key := range originAnnotations {
+		if !slices.Contains(annotations, key) {
+			t.Errorf("%s is not read", key)
+		}
+	}
+}
+
+// TestMirroredSlicesAreNotTheirOwn: somebody has labelled the slices that were added to a native Service, so that they are
+// read with its own.
+func TestMirroredSlicesAreNotTheirOwn(t *testing.T) {
+	added := sliceOf("web-a", ready("10.0.0.1"))
+	added.Annotations = marks("web-a").Annotations
+	target := sourceOf(native(mode(ModeFailover)), sliceOf("web-n", notReady("10.9.0.1")), added)
+	if own, known := ownReady(target); own != 0 || !known {
+		t.Errorf("%d ready addresses of its own, known: %t", own, known)
+	}
+	if both := inBoth([]*discoveryv1.EndpointSlice{sliceOf("web-1", ready("10.0.0.1"))}, target.Slices); len(both) > 0 {
+		t.Errorf("an address that was added keeps itself out: %v", both)
+	}
+}
+
+func TestMirroredServicesAreNotSurveyed(t *testing.T) {
+	b := newBench(t, sourceOf(exported()), sourceOf(exported(named("shop", "echo"), func(service *corev1.Service) {
+		annotate(service, AnnotationOriginCluster, string(green))
+	})))
+	survey, err := SurveyOf(b.source)
+	if diff := cmp.Diff([]Key{web}, survey.Services); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestSliceBelongsToTheServiceOfItsName(t *testing.T) {
+	ours := &discoveryv1.EndpointSlice{ObjectMeta: marks(rules().sliceName(web.Name, sliceOf("web-1")))}
+	theirs := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Name: ours.Name}}
+	for _, slice := range []*discoveryv1.EndpointSlice{ours, theirs} {
+		metav1.SetMetaDataLabel(&slice.ObjectMeta, discoveryv1.LabelServiceName, "till")
+	}
+	if name := serviceOfSlice(ours); name != web.Name {
+		t.Errorf("somebody's label gave a slice of ours to %s", name)
+	}
+	if name := serviceOfSlice(theirs); name != "till" {
+		t.Errorf("somebody's slice was taken for one of %s, for its name", name)
 	}
 }

@@ -179,6 +179,19 @@ func TestPointerThatBecameSomebodysIsLeftToThem(t *testing.T) {
 	}
 }
 
+// TestPointerThatSomebodyExportsIsNoNativeService: nor is it exported.
+func TestPointerThatSomebodyExportsIsNoNativeService(t *testing.T) {
+	source, _ := wholeWeb()
+	b := newBench(t, source)
+	b.settle(t, web)
+	labelled := exported()
+	labelled.Annotations = marks(web.Name).Annotations
+	b.exports.cached[web] = sourceOf(labelled)
+	if verdict, err := b.reconcile(t, web); err != nil || verdict != (Verdict{State: Mirrored}) {
+		t.Errorf("%s, %v", verdict, err)
+	}
+}
+
 func TestNamespaceThatAnotherNameHasJustCreated(t *testing.T) {
 	source, name := wholeWeb()
 	b := newBench(t, source)

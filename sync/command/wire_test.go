@@ -1,6 +1,77 @@
 package command
 
-import "testing"
+import (
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/urfave/cli/v2"
+
+	"xcc/clusters"
+)
+
+const kubeconfig = `apiVersion: v1
+kind: Config
+clusters:
+- {name: c, cluster: {server: "http://127.0.0.1:1"}}
+contexts:
+- {name: blue, context: {cluster: c, user: u}}
+- {name: green, context: {cluster: c, user: u}}
+users:
+- {name: u, user: {}}
+`
+
+// opening gives what the flags of sync make, without a request.
+func opening(t *testing.T, flags ...string) (o opened) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(path, []byte(kubeconfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	app := &cli.App{Flags: syncFlags(), Action: func(c *cli.Context) (err error) {
+		o, err = open(c, io.Discard, nil)
+		return err
+	}}
+	if err := app.Run(append([]string{"xcc", "--kubeconfig", path, "--context-a", "blue", "--context-b", "green"}, flags...)); err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// TestGuardsAreAsTheFlagsSay: those of each direction, with the ranges of its source.
+func TestGuardsAreAsTheFlagsSay(t *testing.T) {
+	o := opening(t, "--allow-cidr-a", "10.1.0.0/16", "--allow-cidr-b", "10.2.0.0/16", "--max-delete-percent", "20")
+	for i, want := range []struct{ source, allowed string }{{"blue", "10.1.0.0/16"}, {"green", "10.2.0.0/16"}} {
+		mirror := o.hub.Mirrors[i]
+		if mirror.Rules.Name != want.source || mirror.Brake.Percent != 20 || mirror.Brake.Open {
+			t.Errorf("the direction from %s has the brake at %d %%, open: %t", mirror.Rules.Name, mirror.Brake.Percent, mirror.Brake.Open)
+		}
+		if diff := cmp.Diff([]netip.Prefix{netip.MustParsePrefix(want.allowed)}, mirror.Rules.Allowed, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+			t.Errorf("allowed from %s (-want +got):\n%s", want.source, diff)
+		}
+	}
+	if !opening(t, "--once", "--allow-mass-delete").hub.Mirrors[0].Brake.Open {
+		t.Error("--allow-mass-delete does not open the brake")
+	}
+}
+
+// side is a cluster that is known.
+type side clusters.Identity
+
+func (side) Name() string                  { return "a-side" }
+func (s side) Identity() clusters.Identity { return clusters.Identity(s) }
+
+func TestTwoContextsOfOneClusterAreRefused(t *testing.T) {
+	if err := differ(side{System: "blue"}, side{System: "blue"}); err == nil {
+		t.Error("one cluster was taken for two")
+	}
+	if err := differ(side{System: "blue"}, side{System: "green"}); err != nil {
+		t.Error(err)
+	}
+}
 
 func TestScope(t *testing.T) {
 	tests := []struct {
