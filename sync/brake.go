@@ -201,6 +201,9 @@ func (b *Brake) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if b.state.tripped && !state.tripped {
+		b.Log.Info("the delete brake is released")
+	}
 	b.state, b.known = state, true
 	if state.withdrawn == 0 {
 		b.counted = nil
@@ -285,17 +288,16 @@ func (b *Brake) notReleased() error {
 	return fmt.Errorf("the delete brake stays on: it was tripped by a daemon that looks at %s, and is released by a run that does", cmp.Or(b.state.scope, "all namespaces"))
 }
 
-// freed gives the held names if an operator, or another daemon, has released the brake since it was last asked.
+// freed gives the held names if the brake is released, as a rule by an operator or another daemon.
 func (b *Brake) freed(ctx context.Context) ([]Key, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.state.tripped {
+	if !b.state.tripped && b.held.Len() == 0 {
 		return nil, nil
 	}
 	if err := b.read(ctx); err != nil || b.state.tripped {
 		return nil, err
 	}
-	b.Log.Info("the delete brake is released")
 	keys := b.held.UnsortedList()
 	b.held = nil
 	return keys, nil

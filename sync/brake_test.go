@@ -325,6 +325,33 @@ func TestOperatorResetsALedgerThatTheDaemonReleasesAtTheSameTime(t *testing.T) {
 	}
 }
 
+// TestReleaseByAnOperatorIsToldOnce: also where what was held is gone before the daemon learns of it.
+func TestReleaseByAnOperatorIsToldOnce(t *testing.T) {
+	ledger := &fakeLedger{}
+	b := newBrake(ledger, 50)
+	logger, hook := logtest.NewNullLogger()
+	b.Log = logger
+	admitted(t, b, 0, 11, 11)
+	operator := newBrake(ledger, 50)
+	operator.Open = true
+	if err := operator.settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	hook.Reset()
+	b.release(keyOf("web-10"))
+	for range 2 {
+		if err := b.settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if keys, err := b.freed(t.Context()); err != nil || len(keys) > 0 {
+			t.Errorf("freed are %v, %v", keys, err)
+		}
+	}
+	if len(hook.Entries) != 1 || hook.LastEntry().Message != "the delete brake is released" {
+		t.Errorf("logged is %v", hook.Entries)
+	}
+}
+
 func TestOperatorReleasesTheBrake(t *testing.T) {
 	ledger := &fakeLedger{}
 	b := newBrake(ledger, 50)
