@@ -12,11 +12,15 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 )
 
-// A leader that is killed is replaced within leaseDuration plus one leaseRetry with its jitter of a fifth: under 15 s.
+// A leader that is killed is replaced in under 15 s. A daemon that stands by looks every leaseRetry, or up to 2.2 times that,
+// as client-go has it, and waits for leaseDuration from when it saw the last renewal: that is one such pause before and one
+// after.
 const (
-	leaseDuration = 11 * time.Second
+	leaseDuration = 10 * time.Second
 	leaseRenew    = 7 * time.Second
-	leaseRetry    = 2 * time.Second
+	leaseRetry    = time.Second
+	// leaseRelease is how long it may take to give the Lease back. The process is to end whether the cluster answers or not.
+	leaseRelease = time.Second
 )
 
 // ErrLeaseLost says that another daemon may have taken over.
@@ -24,18 +28,51 @@ var ErrLeaseLost = errors.New("lost the lease to another daemon, or could not re
 
 // Lead waits until this daemon holds the Lease, and then runs lead, once; identity tells the daemons apart. The context of
 // lead ends with ctx, and when the Lease is lost; then Lead fails with [ErrLeaseLost]. When lead has returned, the Lease
-// is given back, so that the next daemon takes over at once. held fails once the Lease has run out by this host's clock,
-// which tells a daemon that was paused before its elector does.
+// is given back, so that the next daemon takes over at once. held fails once the Lease may be another's, as far as this host
+// can tell: a daemon that was paused learns it there before its elector gives up.
 //
 // Only one daemon at a time leads, but no correctness may rest on it: a leader that was paused doesn't know that its Lease
 // has run out before it looks.
 func (c *Cluster) Lead(ctx context.Context, namespace, identity string, lead func(ctx context.Context, held func() error) error) error {
 	// The elector goes on until lead has returned, whatever ctx says.
 	electing, stopElecting := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopElecting()
+	asking, stopAsking := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopAsking()
 	leading := make(chan context.Context, 1)
-	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock:            &leaseLock{cluster: c, namespace: namespace, identity: identity},
+	lock := &leaseLock{cluster: c, namespace: namespace, identity: identity, asking: asking}
+	elector, err := c.elector(lock, leading)
+	if err != nil {
+		stopElecting()
+		return fmt.Errorf("lease %s/%s: %w", namespace, leaseName, err)
+	}
+	var group sync.WaitGroup
+	group.Go(func() { elector.Run(electing) })
+	defer func() {
+		stopElecting()
+		defer time.AfterFunc(leaseRelease, stopAsking).Stop()
+		group.Wait()
+	}()
+	select {
+	case <-ctx.Done():
+		return nil
+	case held := <-leading:
+		working, stop := context.WithCancelCause(ctx)
+		defer stop(nil)
+		defer context.AfterFunc(held, func() { stop(ErrLeaseLost) })()
+		if err := lead(working, lock.held); err != nil {
+			return err
+		}
+		if errors.Is(context.Cause(working), ErrLeaseLost) {
+			return ErrLeaseLost
+		}
+		return nil
+	}
+}
+
+// elector competes for the lock. When it has it, leading is sent a context that ends when it is lost.
+func (c *Cluster) elector(lock *leaseLock, leading chan<- context.Context) (*leaderelection.LeaderElector, error) {
+	return leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
+		Lock:            lock,
 		LeaseDuration:   leaseDuration,
 		RenewDeadline:   leaseRenew,
 		RetryPeriod:     leaseRetry,
@@ -47,28 +84,6 @@ func (c *Cluster) Lead(ctx context.Context, namespace, identity string, lead fun
 			OnNewLeader:      func(leader string) { c.log.WithField("leader", leader).Info("the Lease has a holder") },
 		},
 	})
-	if err != nil {
-		return fmt.Errorf("lease %s/%s: %w", namespace, leaseName, err)
-	}
-	var group sync.WaitGroup
-	group.Go(func() { elector.Run(electing) })
-	defer group.Wait()
-	defer stopElecting()
-	select {
-	case <-ctx.Done():
-		return nil
-	case held := <-leading:
-		working, stop := context.WithCancelCause(ctx)
-		defer stop(nil)
-		defer context.AfterFunc(held, func() { stop(ErrLeaseLost) })()
-		if err := lead(working, func() error { return elector.Check(0) }); err != nil {
-			return err
-		}
-		if errors.Is(context.Cause(working), ErrLeaseLost) {
-			return ErrLeaseLost
-		}
-		return nil
-	}
 }
 
 const leaseName = "xcc"
@@ -77,10 +92,42 @@ const leaseName = "xcc"
 type leaseLock struct {
 	cluster             *Cluster
 	namespace, identity string
+	asking              context.Context // bounds all requests: to give the Lease back, the elector would take longer
 
 	mu      sync.Mutex
 	session *session
 	lock    *resourcelock.LeaseLock
+	renewed time.Time // when the renewal that was confirmed last was asked for; zero where the Lease is not this daemon's
+}
+
+// held fails once the Lease may be another's. Whoever waits for it to run out began to count when the renewal had been
+// written, so after it was asked for. The elector's own Check knows less: it counts from the answer, and from any reading
+// of the Lease, and finds nothing wrong with a Lease that is another's.
+func (l *leaseLock) held() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.renewed.IsZero() || time.Since(l.renewed) >= leaseDuration {
+		return ErrLeaseLost
+	}
+	return nil
+}
+
+// wrote notes what has become of the Lease by a write that was asked for at that time.
+func (l *leaseLock) wrote(asked time.Time, record resourcelock.LeaderElectionRecord) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.renewed = asked; record.HolderIdentity != l.identity {
+		l.renewed = time.Time{}
+	}
+}
+
+// read notes who has the Lease. That it is this daemon's does not renew it.
+func (l *leaseLock) read(record resourcelock.LeaderElectionRecord) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if record.HolderIdentity != l.identity {
+		l.renewed = time.Time{}
+	}
 }
 
 // current gives the lock of the current session. After a change of session it knows no Lease yet; the elector then gets
@@ -103,13 +150,29 @@ func (l *leaseLock) current() (*resourcelock.LeaseLock, error) {
 	return l.lock, nil
 }
 
+// bounded ends with asking as well.
+func (l *leaseLock) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(l.asking, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
 // Get implements [resourcelock.Interface].
 func (l *leaseLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
 	lock, err := l.current()
 	if err != nil {
 		return nil, nil, err
 	}
-	return lock.Get(ctx)
+	ctx, cancel := l.bounded(ctx)
+	defer cancel()
+	record, raw, err := lock.Get(ctx)
+	if err == nil {
+		l.read(*record)
+	}
+	return record, raw, err
 }
 
 // Create implements [resourcelock.Interface].
@@ -118,7 +181,14 @@ func (l *leaseLock) Create(ctx context.Context, record resourcelock.LeaderElecti
 	if err != nil {
 		return err
 	}
-	return lock.Create(ctx, record)
+	ctx, cancel := l.bounded(ctx)
+	defer cancel()
+	asked := time.Now()
+	if err := lock.Create(ctx, record); err != nil {
+		return err
+	}
+	l.wrote(asked, record)
+	return nil
 }
 
 // Update implements [resourcelock.Interface].
@@ -127,7 +197,14 @@ func (l *leaseLock) Update(ctx context.Context, record resourcelock.LeaderElecti
 	if err != nil {
 		return err
 	}
-	return lock.Update(ctx, record)
+	ctx, cancel := l.bounded(ctx)
+	defer cancel()
+	asked := time.Now()
+	if err := lock.Update(ctx, record); err != nil {
+		return err
+	}
+	l.wrote(asked, record)
+	return nil
 }
 
 // RecordEvent implements [resourcelock.Interface]; the log tells of changes.

@@ -62,6 +62,15 @@ const (
 	WriteFailed Reason = "WriteFailed"
 )
 
+// Reasons are all of them: what may keep a Service from being mirrored must not be missing where they are counted.
+var Reasons = []Reason{
+	Joined, Standby, FailedOver,
+	EndpointsUnknown, PointerStands, WriteFailed,
+	Conflict, ExportedByBoth, ModesDisagree, NotJoinable, PortConflict, MinReadyInvalid,
+	NamespaceMissing, NamespaceTerminating, NamespaceOptedOut, ReservedNamespace,
+	ExternalName, NoSharedIPFamily, AddressDenied, NoEndpointsLabelled, Drained, Held, SourceUnproven,
+}
+
 // Verdict is what a direction decides for one name.
 type Verdict struct {
 	State   State

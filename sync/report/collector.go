@@ -1,6 +1,8 @@
 package report
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"xcc/sync"
@@ -9,6 +11,7 @@ import (
 // collector reads the state of the directions when it is asked for.
 type collector struct {
 	mirrors []*sync.Mirror
+	began   time.Time
 }
 
 // Collect adds the state of the directions to the metrics.
@@ -18,7 +21,7 @@ func (m *Metrics) Collect(mirrors []*sync.Mirror) {
 		m.failures.WithLabelValues(mirror.Rules.Name, mirror.To)
 		m.propagation.WithLabelValues(mirror.Rules.Name, mirror.To)
 	}
-	m.Registry.MustRegister(collector{mirrors})
+	m.Registry.MustRegister(collector{mirrors, time.Now()})
 }
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
@@ -28,21 +31,20 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 var (
 	exportedServices = describe("xcc_exported_services", "Exported Services by verdict: Mirrored, how they are joined, or the reason why not or not yet.", "verdict")
 	pointers         = describe("xcc_pointers", "Pointers that stand in the target.")
-	staleness        = describe("xcc_source_staleness_seconds", "Time since the source last answered.")
+	staleness        = describe("xcc_source_staleness_seconds", "Time since the source last answered, or since xcc was started if it never has.")
 	queueDepth       = describe("xcc_queue_depth", "Names that wait for a worker.", "lane")
 	brakeTripped     = describe("xcc_brake_tripped", "1 where the delete brake holds withdrawals.")
 	heldServices     = describe("xcc_held_services", "Withdrawals that the delete brake holds.")
 )
 
 // verdicts are the values of the label of exportedServices. Each is always there, so that it can be counted from zero.
-var verdicts = []string{
-	string(sync.Mirrored), string(sync.Joined), string(sync.Standby), string(sync.FailedOver),
-	string(sync.EndpointsUnknown), string(sync.PointerStands), string(sync.WriteFailed),
-	string(sync.Conflict), string(sync.ExportedByBoth), string(sync.ModesDisagree), string(sync.NotJoinable), string(sync.PortConflict), string(sync.MinReadyInvalid),
-	string(sync.NamespaceMissing), string(sync.NamespaceTerminating),
-	string(sync.NamespaceOptedOut), string(sync.ReservedNamespace), string(sync.ExternalName), string(sync.NoSharedIPFamily),
-	string(sync.AddressDenied), string(sync.NoEndpointsLabelled), string(sync.Held), string(sync.SourceUnproven),
-}
+var verdicts = func() []string {
+	all := []string{string(sync.Mirrored)}
+	for _, reason := range sync.Reasons {
+		all = append(all, string(reason))
+	}
+	return all
+}()
 
 // Describe implements [prometheus.Collector].
 func (c collector) Describe(descriptions chan<- *prometheus.Desc) {
@@ -69,8 +71,16 @@ func (c collector) Collect(metrics chan<- prometheus.Metric) {
 		gauge(brakeTripped, oneIf(tripped))
 		gauge(heldServices, float64(held))
 		gauge(pointers, float64(mirror.Pointers()))
-		gauge(staleness, mirror.Heartbeat.Silence().Seconds())
+		gauge(staleness, c.silence(mirror.Heartbeat).Seconds())
 	}
+}
+
+// silence is how long ago a source last answered. One that was down when the daemon began has been silent since then.
+func (c collector) silence(source sync.Heartbeat) time.Duration {
+	if source.UID() == "" {
+		return time.Since(c.began)
+	}
+	return source.Silence()
 }
 
 // countVerdicts counts exported Services. A name of which only a stranger's pointer is left is none.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -153,12 +154,32 @@ xcc_writes_total{kind="Service",operation="update",result="error",source="prod-e
 			`xcc_exported_services{source="prod-east",target="prod-west",verdict="Mirrored"} 1`,
 			`xcc_exported_services{source="prod-east",target="prod-west",verdict="NamespaceMissing"} 1`,
 			`xcc_exported_services{source="prod-east",target="prod-west",verdict="Conflict"} 0`,
+			`xcc_exported_services{source="prod-east",target="prod-west",verdict="Drained"} 0`,
 			`xcc_leader 1`,
 			`xcc_client_requests_total{cluster="prod-east",code="<error>",method="GET"} 1`,
 		} {
 			if !strings.Contains(text, line+"\n") {
 				t.Errorf("no %s in:\n%s", line, text)
 			}
+		}
+	})
+}
+
+func TestASourceThatWasDownFromTheStartGrowsStale(t *testing.T) {
+	east, west := newFakeCluster("prod-east"), newFakeCluster("prod-west")
+	east.uid, east.silence = "", 0
+	hub := newHub(east, west)
+	synctest.Test(t, func(t *testing.T) {
+		server := newServer(hub, east, west)
+		time.Sleep(3 * time.Minute)
+		err := testutil.GatherAndCompare(server.Metrics.Registry, strings.NewReader(`
+# HELP xcc_source_staleness_seconds Time since the source last answered, or since xcc was started if it never has.
+# TYPE xcc_source_staleness_seconds gauge
+xcc_source_staleness_seconds{source="prod-east",target="prod-west"} 180
+xcc_source_staleness_seconds{source="prod-west",target="prod-east"} 3
+`), "xcc_source_staleness_seconds")
+		if err != nil {
+			t.Error(err)
 		}
 	})
 }

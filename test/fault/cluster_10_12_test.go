@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -101,9 +102,9 @@ func TestRestoredSource(t *testing.T) {
 func TestBrake(t *testing.T) {
 	t.Run("11 the delete brake lets go by itself when the cause is undone, and pods may go as they like", func(t *testing.T) {
 		t.Parallel()
-		r := newRig(t, shared)
+		r, address := newRig(t, shared), freeAddress(t)
 		names := r.a.exportMany(t, "cart", 24)
-		r.run(t)
+		r.run(t, "--listen", address)
 		for i, name := range names {
 			r.a.mirrored(t, name, r.a.address(100+i))
 		}
@@ -120,6 +121,8 @@ func TestBrake(t *testing.T) {
 			r.a.label(t, name, "")
 		}
 		r.b.tripped(t, "true")
+		r.a.measured(t, address, "xcc_brake_tripped", func(value float64) bool { return value == 1 })
+		r.a.measured(t, address, "xcc_held_services", func(count float64) bool { return count > 0 })
 		held := r.b.left(t, names)
 		undo := func(names []string) {
 			for _, name := range names {
@@ -136,14 +139,15 @@ func TestBrake(t *testing.T) {
 		}
 		r.b.tripped(t, "true")
 		r.a.fence(t)
-		if left := r.b.held(t, held); left != len(held) {
-			t.Errorf("%d of %d pointers are left that were held before", left, len(held))
+		if left := r.b.left(t, names); !slices.Equal(left, held) {
+			t.Errorf("of the pointers %v, which were held before, there are %v", held, left)
 		}
 
 		undo(names)
 		for _, name := range names {
 			r.a.mirrored(t, name)
 		}
+		r.a.measured(t, address, "xcc_brake_tripped", func(value float64) bool { return value == 0 })
 	})
 }
 

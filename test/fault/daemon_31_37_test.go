@@ -58,6 +58,24 @@ func TestTwoDaemons(t *testing.T) {
 		}
 	})
 
+	t.Run("31 a leader that is killed is replaced within 15 seconds", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t, shared)
+		first := r.run(t, "--leader-elect")
+		r.a.export(t, exported("cart"), r.a.address(1))
+		r.a.mirrored(t, "cart", r.a.address(1))
+		second := r.run(t, "--leader-elect")
+		loggedSince(t, second, 0, "the Lease has a holder")
+		held := r.a.lease(t)
+		mustBe(t, first.Kill())
+		// The promise is that of the Lease's own times: the killed leader's last renewal came before its death.
+		if took := r.a.succession(t, held); took > 15*time.Second {
+			t.Errorf("it was replaced %s after it had last renewed the Lease", took)
+		}
+		r.a.scale(t, "cart", r.a.address(2))
+		r.a.mirrored(t, "cart", r.a.address(2))
+	})
+
 	t.Run("31 a leader that ends hands over at once, and its successor begins with no writes", func(t *testing.T) {
 		t.Parallel()
 		r := newRig(t, shared)
@@ -69,7 +87,14 @@ func TestTwoDaemons(t *testing.T) {
 		second := r.run(t, "--leader-elect")
 		loggedSince(t, second, 0, "the Lease has a holder")
 		mark := r.b.mark(t)
+		held := r.a.lease(t)
 		terminate(t, first)
+		if holder(r.a.lease(t)) == holder(held) {
+			t.Error("it has kept the Lease to its end")
+		}
+		if took := r.a.succession(t, held); took >= time.Duration(*held.LeaseDurationSeconds)*time.Second {
+			t.Errorf("its successor took %s, as if it had waited for the Lease to run out", took)
+		}
 		loggedSince(t, second, 0, "first pass done", "from="+r.a.Name)
 		r.b.wroteNothing(t, mark)
 		r.a.fence(t)

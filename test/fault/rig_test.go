@@ -70,12 +70,12 @@ func newRig(t *testing.T, p *pair) *rig {
 }
 
 // newShop is a rig in which xcc runs and has mirrored two Services of A, cart and till.
-func newShop(t *testing.T) *rig {
+func newShop(t *testing.T, flags ...string) *rig {
 	t.Helper()
 	r := newRig(t, shared)
 	r.a.export(t, exported("cart"), r.a.address(1))
 	r.a.export(t, exported("till"), r.a.address(2))
-	r.run(t)
+	r.run(t, flags...)
 	r.a.mirrored(t, "cart", r.a.address(1))
 	r.a.mirrored(t, "till", r.a.address(2))
 	return r

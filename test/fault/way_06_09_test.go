@@ -93,16 +93,21 @@ func TestInterruptedWrites(t *testing.T) {
 	} {
 		t.Run("09 "+name+" is noticed, costs no pointer, and is left behind", func(t *testing.T) {
 			t.Parallel()
-			r := newShop(t)
+			address := freeAddress(t)
+			r := newShop(t, "--listen", address)
 			before, mark := len(r.xcc.Log()), r.b.mark(t)
 			fault.begin(r.a)
 			r.a.remove(t, "till")
 			loggedSince(t, r.xcc, before, "level=error", "cluster="+r.a.Name)
+			// While all is well, it is asked every 5 seconds.
+			stale := r.a.measured(t, address, "xcc_source_staleness_seconds", func(seconds float64) bool { return seconds > 6 })
+			stale = r.a.measured(t, address, "xcc_source_staleness_seconds", func(seconds float64) bool { return seconds > stale })
 			r.a.stands(t, "cart", r.a.address(1))
 			r.a.stands(t, "till", r.a.address(2))
 			r.b.wroteNothing(t, mark)
 			fault.end(r.a)
 			r.a.gone(t, "till")
+			r.a.measured(t, address, "xcc_source_staleness_seconds", func(seconds float64) bool { return seconds < stale })
 			r.a.fence(t)
 		})
 	}

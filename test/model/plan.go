@@ -19,7 +19,7 @@ import (
 )
 
 // callID names a call of xcc in the scenario in a way that holds in another run of it: by what it asks for, and how often
-// it has asked for that before. Numbers would not do: sixteen workers have no order.
+// it has asked for that before. Numbers would not do: workers have no order.
 type callID struct {
 	side           int
 	verb, resource string
