@@ -1,6 +1,7 @@
 package clusters
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -142,5 +143,28 @@ func TestViewsTellNothingBeforeAllIsRead(t *testing.T) {
 	}
 	if _, err := target.Copies(web); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestViewHoldsAnswersOfOursOnly: what has lost its label is told of by no watch, and would stay for ever.
+func TestViewHoldsAnswersOfOursOnly(t *testing.T) {
+	f := newFakeAPI(t, "blue")
+	c, _ := f.connected(t)
+	target := newTestTarget(c)
+	for i, ours := range []bool{false, true, false} {
+		service := &corev1.Service{
+			TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
+			ObjectMeta: metav1.ObjectMeta{Namespace: web.Namespace, Name: web.Name, UID: "u1", ResourceVersion: fmt.Sprint(i + 1)},
+		}
+		if ours {
+			service.Labels = map[string]string{"ours": "yes"}
+		}
+		f.set(func() { f.handle = func(w http.ResponseWriter, _ *http.Request) { answer(w, service) } })
+		if _, err := target.Lookup(t.Context(), service); err != nil {
+			t.Fatal(err)
+		}
+		if held := len(target.services.of(web)) > 0; held != ours {
+			t.Errorf("version %d, which is ours: %t, is in the view: %t", i+1, ours, held)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"fmt"
 	"io"
 	"net/netip"
 	"os"
@@ -16,7 +17,7 @@ import (
 const kubeconfig = `apiVersion: v1
 kind: Config
 clusters:
-- {name: c, cluster: {server: "http://127.0.0.1:1"}}
+- {name: c, cluster: {server: %q}}
 contexts:
 - {name: blue, context: {cluster: c, user: u}}
 - {name: green, context: {cluster: c, user: u}}
@@ -24,13 +25,20 @@ users:
 - {name: u, user: {}}
 `
 
+// writeKubeconfig writes one whose contexts lead to the server.
+func writeKubeconfig(t *testing.T, server string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(path, fmt.Appendf(nil, kubeconfig, server), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // opening gives what the flags of sync make, without a request.
 func opening(t *testing.T, flags ...string) (o opened) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := os.WriteFile(path, []byte(kubeconfig), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	path := writeKubeconfig(t, "http://127.0.0.1:1")
 	app := &cli.App{Flags: syncFlags(), Action: func(c *cli.Context) (err error) {
 		o, err = open(c, io.Discard, nil)
 		return err
