@@ -3,6 +3,7 @@ package clusters
 import (
 	"io"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -242,9 +243,10 @@ func TestVersionsThatAWatchHasToldOfAreReached(t *testing.T) {
 	}
 }
 
+// TestUpdateIsHeldToUIDAndVersion: and it clears the account of who wrote which field.
 func TestUpdateIsHeldToUIDAndVersion(t *testing.T) {
 	f := newFakeAPI(t, "blue")
-	var sent metav1.PartialObjectMetadata
+	var sent metav1.ObjectMeta
 	f.set(func() {
 		f.handle = func(w http.ResponseWriter, r *http.Request) {
 			body, err := io.ReadAll(r.Body)
@@ -256,7 +258,7 @@ func TestUpdateIsHeldToUIDAndVersion(t *testing.T) {
 				t.Errorf("read the object: %v", err)
 				return
 			}
-			sent.UID, sent.ResourceVersion = object.(Object).GetUID(), object.(Object).GetResourceVersion()
+			sent = *object.(metav1.ObjectMetaAccessor).GetObjectMeta().(*metav1.ObjectMeta)
 			answer(w, object)
 		}
 	})
@@ -264,12 +266,15 @@ func TestUpdateIsHeldToUIDAndVersion(t *testing.T) {
 	target := newTestTarget(c)
 	meta := metav1.ObjectMeta{Namespace: "shop", Name: "web", UID: "u1", ResourceVersion: "7"}
 	for _, object := range []Object{&corev1.Service{ObjectMeta: meta}, &corev1.Endpoints{ObjectMeta: meta}, &discoveryv1.EndpointSlice{ObjectMeta: meta}} {
-		sent = metav1.PartialObjectMetadata{}
+		sent = metav1.ObjectMeta{}
 		if _, err := target.Update(t.Context(), object); err != nil {
 			t.Fatal(err)
 		}
 		if sent.UID != "u1" || sent.ResourceVersion != "7" {
 			t.Errorf("%T: held to the UID %q and the version %q", object, sent.UID, sent.ResourceVersion)
+		}
+		if len(sent.ManagedFields) != 1 || !reflect.ValueOf(sent.ManagedFields[0]).IsZero() {
+			t.Errorf("%T: sent with the account %v", object, sent.ManagedFields)
 		}
 	}
 }
