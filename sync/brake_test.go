@@ -395,8 +395,12 @@ func TestBrakeSaysOnceThatItHolds(t *testing.T) {
 func TestBrakeWithoutItsLedger(t *testing.T) {
 	t.Run("counts by itself where there is no place for it", func(t *testing.T) {
 		ledger := &fakeLedger{err: apierrors.NewForbidden(schema.GroupResource{Resource: "configmaps"}, "ledger", errors.New("no right"))}
-		if got := admitted(t, newBrake(ledger, 50), 0, 100, 100); got != 50 {
+		b := newBrake(ledger, 50)
+		if got := admitted(t, b, 0, 100, 100); got != 50 {
 			t.Errorf("%d of 100 were admitted, want 50", got)
+		}
+		if freed, err := b.freed(t.Context()); err != nil || len(freed) > 0 {
+			t.Errorf("freed by nobody: %d, %v", len(freed), err)
 		}
 	})
 	t.Run("lets nothing go while it can't be read", func(t *testing.T) {
