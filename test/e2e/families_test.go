@@ -16,10 +16,11 @@ import (
 	"xcc/test/daemon"
 )
 
-// TestFamilies has two dual-stack clusters of its own. Those of the other tests have IPv4 alone.
+// TestFamilies has two dual-stack clusters of its own, with pods that none of the others has: addresses of two clusters are
+// refused. Those of the other tests have IPv4 alone.
 func TestFamilies(t *testing.T) {
 	north, south, err := cluster.StartPair(t.Context(),
-		cluster.Options{Name: "north", DualStack: true}, cluster.Options{Name: "south", DualStack: true})
+		cluster.Options{Name: "north", Number: 3, DualStack: true}, cluster.Options{Name: "south", Number: 4, DualStack: true})
 	mustBe(t, err)
 	t.Cleanup(func() { mustBe(t, errors.Join(north.Stop(context.Background()), south.Stop(context.Background()))) })
 	access := map[*cluster.Cluster]cluster.Access{east: eastAccess}
