@@ -85,15 +85,16 @@ func (r *run) goBack(ctx context.Context, side *Side, backup string, lost []stri
 	}
 	r.note("restore of " + side.Name)
 	r.statistics.Faults["restore from a snapshot"]++
-	if err := side.recorder.Stop(); err != nil {
-		return err
-	}
-	if err := side.Restore(ctx, backup, 0); err != nil {
+	// No write may come before the new recorder: what it was made over would be unknown.
+	way := r.xcc.way(side)
+	way.Cut()
+	if err := errors.Join(side.recorder.Stop(), side.Restore(ctx, backup, 0)); err != nil {
 		return err
 	}
 	if side.recorder, err = invariant.Record(ctx, side.Cluster); err != nil {
 		return err
 	}
+	way.Mend()
 	for _, from := range r.sides() {
 		if err := r.fence(ctx, from, "fence-after-the-restore-of-"+from.Name); err != nil {
 			return err
