@@ -177,22 +177,16 @@ func (l *leaseLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord
 
 // Create implements [resourcelock.Interface].
 func (l *leaseLock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
-	lock, err := l.current()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := l.bounded(ctx)
-	defer cancel()
-	asked := time.Now()
-	if err := lock.Create(ctx, record); err != nil {
-		return err
-	}
-	l.wrote(asked, record)
-	return nil
+	return l.write(ctx, record, (*resourcelock.LeaseLock).Create)
 }
 
 // Update implements [resourcelock.Interface].
 func (l *leaseLock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	return l.write(ctx, record, (*resourcelock.LeaseLock).Update)
+}
+
+func (l *leaseLock) write(ctx context.Context, record resourcelock.LeaderElectionRecord,
+	write func(*resourcelock.LeaseLock, context.Context, resourcelock.LeaderElectionRecord) error) error {
 	lock, err := l.current()
 	if err != nil {
 		return err
@@ -200,7 +194,7 @@ func (l *leaseLock) Update(ctx context.Context, record resourcelock.LeaderElecti
 	ctx, cancel := l.bounded(ctx)
 	defer cancel()
 	asked := time.Now()
-	if err := lock.Update(ctx, record); err != nil {
+	if err := write(lock, ctx, record); err != nil {
 		return err
 	}
 	l.wrote(asked, record)
