@@ -1,6 +1,7 @@
 package clusters
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -143,6 +144,19 @@ func TestViewsTellNothingBeforeAllIsRead(t *testing.T) {
 	}
 	if _, err := target.Copies(web); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSlicesOutliveTheirService in a view, too: whoever makes a Service of the name gets them.
+func TestSlicesOutliveTheirService(t *testing.T) {
+	c, _ := newFakeAPI(t, "blue").open(t)
+	source := c.Source(labels.Everything(), Metadata{}, Unheard)
+	if err := errors.Join(source.services.Replace(nil, "1"), source.slices.Replace([]any{slice("web", "u1", "1")}, "1")); err != nil {
+		t.Fatal(err)
+	}
+	service, slices, err := source.Exported(web)
+	if service != nil || len(slices) != 1 || err != nil {
+		t.Errorf("%v, %d slices, %v", service, len(slices), err)
 	}
 }
 

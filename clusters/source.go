@@ -80,27 +80,28 @@ func (s *Source) Keys() []types.NamespacedName {
 	return keys.UnsortedList()
 }
 
-// Exported gives the exported Service of a name and its slices as the watches last told, nil where there is none. The
-// objects may be shared and must not be changed. It fails until all watches of the session are synced.
+// Exported gives the exported Service of a name and its slices as the watches last told, nil where there is none. Slices
+// without a Service are those of one that is gone. The objects may be shared and must not be changed. It fails until all
+// watches of the session are synced.
 func (s *Source) Exported(key types.NamespacedName) (*corev1.Service, []*discoveryv1.EndpointSlice, error) {
 	if !s.isSynced() {
 		return nil, nil, fmt.Errorf("cluster %s: the exported Services are not read yet", s.cluster.Name())
 	}
-	services := s.services.of(key)
-	if len(services) == 0 {
-		return nil, nil, nil
+	var service *corev1.Service
+	for _, packed := range s.services.of(key) {
+		service = packed.unpack()
 	}
 	var slices []*discoveryv1.EndpointSlice
 	if !s.endpointsOnly.Load() {
 		for _, slice := range s.slices.of(key) {
 			slices = append(slices, slice.unpack())
 		}
-		return services[0].unpack(), slices, nil
+		return service, slices, nil
 	}
 	for _, endpoints := range s.endpoints.of(key) {
 		slices = append(slices, slicesOf(endpoints)...)
 	}
-	return services[0].unpack(), slices, nil
+	return service, slices, nil
 }
 
 // Live reads the same from the API server: a get and a list without resourceVersion are answered as of now, from a quorum.

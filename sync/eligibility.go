@@ -27,7 +27,8 @@ type Target struct {
 	// Copies are all objects with the follower label that belong to the name, whoever made them, and those without that
 	// were found in the pointer's way.
 	Copies []*Copy
-	// Native is what the target itself exports under the name; without a Service where it exports nothing.
+	// Native is what the target itself exports under the name; without a Service where it exports nothing. Slices without a
+	// Service are those of one that is gone.
 	Native Source
 	// Recovered: the native Service has had enough ready addresses of its own for some time.
 	Recovered bool

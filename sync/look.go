@@ -149,6 +149,7 @@ var laterDemands = []struct {
 	of     subject
 }{
 	{PointerStands, "the pointer that had its name before is gone", joinedNames},
+	{SlicesStand, "so are the EndpointSlices of the Service that had its name in the target", pointerNames},
 	{EndpointsUnknown, "Kubernetes has made its EndpointSlices", everyName},
 	{Conflict, "nothing that is not xcc's stands where its EndpointSlices and Endpoints go", everyName},
 	{AddressDenied, "all of its addresses may be mirrored", everyName},

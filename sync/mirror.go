@@ -23,8 +23,9 @@ type SourceReader interface {
 	// Verify proves that the connection leads to the cluster that it always led to, and gives that cluster's UID. It costs
 	// a request only after a reconnect.
 	Verify(ctx context.Context) (types.UID, error)
-	// Exported gives the exported Service of the name and its slices as the watches last told: nil where there is none. It
-	// fails until all watches are synced. The objects are shared and must not be changed.
+	// Exported gives the exported Service of the name and its slices as the watches last told: nil where there is none.
+	// Slices without a Service are those of one that is gone. It fails until all watches are synced. The objects are shared
+	// and must not be changed.
 	Exported(key Key) (*corev1.Service, []*discoveryv1.EndpointSlice, error)
 	// Live reads the same from the API server, consistently, in a verified session. An error is never an absence.
 	Live(ctx context.Context, key Key) (*corev1.Service, []*discoveryv1.EndpointSlice, error)

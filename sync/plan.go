@@ -67,6 +67,9 @@ func (r Rules) Plan(source Source, target Target) Plan {
 	if target.exports() {
 		return r.planJoined(source, target)
 	}
+	if r.inherits(target) {
+		return Plan{Verdict: pending(SlicesStand, "EndpointSlices of a Service of its name that is gone still stand in the other cluster, and its pointer would use them; Kubernetes deletes those that it made")}
+	}
 	pointer := r.project(source, target)
 	plan := Plan{Pointer: &pointer, Verdict: verdict}
 	switch {
@@ -94,6 +97,15 @@ func (r Rules) Plan(source Source, target Target) Plan {
 		plan.Changes = append([]Change{{Create, namespace}}, plan.Changes...)
 	}
 	return plan
+}
+
+// inherits reports whether a new pointer's Service would get the slices of one of the target's own that is gone: kube-proxy
+// goes by the name alone. Kubernetes deletes them, but not for certain once a Service stands there again: a watch that was
+// down meanwhile gives the garbage collector the two as one that changed, and it never learns that the first is gone
+// (client-go, tools/cache: processDeltas compares no UIDs; k8s.io/kubernetes, pkg/controller/garbagecollector:
+// processGraphChanges).
+func (r Rules) inherits(target Target) bool {
+	return len(target.Native.Slices) > 0 && r.liveService(target.Copies) == nil
 }
 
 // planSilent decides a name of a source that is silent for too long, from what was last known of it. Addresses go, as if it

@@ -41,6 +41,10 @@ func (m *Mirror) prove(ctx context.Context, rules Rules, look Look) (Look, error
 				look.Plan = Plan{Verdict: pending(WriteFailed, "nothing is taken away until the other cluster can be read: %v", err)}
 				return look, err
 			}
+			if service == nil {
+				// Of a Service that is gone no slices are read, and what the watches tell of them may be there still.
+				slices = look.Target.Native.Slices
+			}
 			look.Target.Native, nativeRead = nativeOf(service, slices), true
 		default:
 			return look, nil
@@ -57,7 +61,7 @@ func (m *Mirror) targetExports(key Key) bool {
 
 // nativeOf is what a cluster exports under a name, where that was not mirrored into it.
 func nativeOf(service *corev1.Service, slices []*discoveryv1.EndpointSlice) Source {
-	if service == nil || IsMirrored(service) {
+	if service != nil && IsMirrored(service) {
 		return Source{}
 	}
 	return Source{Service: service, Slices: slices}
@@ -73,6 +77,9 @@ func (m *Mirror) read(key Key) (Source, Target, error) {
 	m.mu.Lock()
 	copies = append(copies, m.foreign[key]...)
 	m.mu.Unlock()
+	if service == nil {
+		slices = nil
+	}
 	families, cidrs := m.Target.Network()
 	return Source{Service: service, Slices: slices}, Target{
 		Namespace:   m.Target.Namespace(key.Namespace),

@@ -58,6 +58,8 @@ const (
 	EndpointsUnknown Reason = "EndpointsUnknown"
 	// PointerStands: the watches tell of a pointer beside the Service that has taken its name.
 	PointerStands Reason = "PointerStands"
+	// SlicesStand: so do EndpointSlices of a Service of the target's own that had its name.
+	SlicesStand Reason = "SlicesStand"
 	// WriteFailed: the target refused a write; it is tried again.
 	WriteFailed Reason = "WriteFailed"
 )
@@ -65,7 +67,7 @@ const (
 // Reasons are all of them: what may keep a Service from being mirrored must not be missing where they are counted.
 var Reasons = []Reason{
 	Joined, Standby, FailedOver,
-	EndpointsUnknown, PointerStands, WriteFailed,
+	EndpointsUnknown, PointerStands, SlicesStand, WriteFailed,
 	Conflict, ExportedByBoth, ModesDisagree, NotJoinable, PortConflict, MinReadyInvalid,
 	NamespaceMissing, NamespaceTerminating, NamespaceOptedOut, ReservedNamespace,
 	ExternalName, NoSharedIPFamily, AddressDenied, NoEndpointsLabelled, Drained, Held, SourceUnproven,

@@ -1,8 +1,11 @@
 package fault
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net/netip"
+	"sync"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -47,6 +50,36 @@ func TestRollingRestarts(t *testing.T) {
 				t.Errorf("the pointer of %s has changed (-was +is):\n%s", now.Name, diff)
 			}
 		}
+	})
+
+	t.Run("22 a name that both exported gets its pointer when Kubernetes has collected the other Service's slices", func(t *testing.T) {
+		r := newRig(t, hurtPair(t))
+		native := exported("cart")
+		native.Spec.Selector = map[string]string{"app": "cart"}
+		_, err := r.b.Clientset().CoreV1().Services(r.namespace).Create(t.Context(), native, metav1.CreateOptions{})
+		mustBe(t, err)
+		mustBe(t, cluster.Eventually(t.Context(), "Kubernetes has made the slices of the Service", func(ctx context.Context) error {
+			list, err := r.b.Clientset().DiscoveryV1().EndpointSlices(r.namespace).List(ctx, metav1.ListOptions{LabelSelector: "fair.com/cross-cluster=true"})
+			if err == nil && len(list.Items) == 0 {
+				err = errors.New("there is none")
+			}
+			return err
+		}))
+		r.a.export(t, exported("cart"), r.a.address(1))
+		r.run(t)
+		r.logged(t, "level=warning", "from="+r.a.Name, r.namespace+"/cart", "ExportedByBoth")
+		resume := sync.OnceValue(r.b.ControllerManager.Resume)
+		mustBe(t, r.b.ControllerManager.Pause())
+		defer resume()
+		mustBe(t, r.b.Clientset().CoreV1().Services(r.namespace).Delete(t.Context(), "cart", metav1.DeleteOptions{}))
+		mark := r.b.mark(t)
+		r.restart(t)
+		r.a.fence(t)
+		if created := r.b.count(t, mark, "create", "services"); created != 1 {
+			t.Errorf("%d Services were created, and not the fence alone", created)
+		}
+		mustBe(t, resume())
+		r.a.mirrored(t, "cart", r.a.address(1))
 	})
 
 	t.Run("29 a Service that lost its label is withdrawn while its slices still have it", func(t *testing.T) {

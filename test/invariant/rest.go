@@ -149,8 +149,6 @@ func (d direction) refusal(key Key, from, into State, target Scene) string {
 		return "the namespace is opted out"
 	case into.Service != nil && !isExported(into.Service) && !d.owns(into.Service):
 		return "the name belongs to somebody else"
-	case into.Service == nil && into.Endpoints != nil && !d.owns(into.Endpoints):
-		return "somebody else has Endpoints of the name"
 	}
 	return ""
 }

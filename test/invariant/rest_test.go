@@ -14,9 +14,13 @@ func TestWhatStandsAtRestIsJudged(t *testing.T) {
 		want string
 		edit func(a, b Scene, source, pointer *State)
 	}{
-		"a pointer as it should be":       {"", func(Scene, Scene, *State, *State) {}},
-		"no pointer":                      {"I7", func(_, _ Scene, _, pointer *State) { *pointer = State{} }},
-		"a pointer without its Service":   {"I7", func(_, _ Scene, _, pointer *State) { pointer.Service = nil }},
+		"a pointer as it should be":     {"", func(Scene, Scene, *State, *State) {}},
+		"no pointer":                    {"I7", func(_, _ Scene, _, pointer *State) { *pointer = State{} }},
+		"a pointer without its Service": {"I7", func(_, _ Scene, _, pointer *State) { pointer.Service = nil }},
+		"no pointer yet, for Endpoints of a Service that is gone": {"I7", func(_, _ Scene, _, pointer *State) {
+			*pointer = State{Endpoints: pointer.Endpoints}
+			pointer.Endpoints.Labels = nil
+		}},
 		"a pointer of nothing":            {"I7", func(_, _ Scene, source, _ *State) { *source = State{} }},
 		"a pointer of what is unlabelled": {"I7", func(_, _ Scene, source, _ *State) { source.Service.Labels = nil }},
 		"a pointer where it is not wanted": {"I7", func(_, b Scene, _, _ *State) {
