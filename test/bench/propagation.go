@@ -37,16 +37,20 @@ func (l *lab) measurePropagation(ctx context.Context) error {
 	for _, rate := range l.options.Rates {
 		l.say("pods of %d Services are replaced, %d in a second", l.exported, rate)
 		var floor, busyFloor, xcc latencies
-		for range l.options.Repetitions {
-			if err := l.propagateBare(ctx, o, rate, false, &floor); err != nil {
-				return err
+		err := l.turns(func() (func(), error) {
+			bare, err := l.propagateBare(ctx, o, rate, false)
+			if err != nil {
+				return nil, err
 			}
-			if err := l.propagateBare(ctx, o, rate, true, &busyFloor); err != nil {
-				return err
+			busy, err := l.propagateBare(ctx, o, rate, true)
+			if err != nil {
+				return nil, err
 			}
-			if err := l.propagateXCC(ctx, o, rate, &xcc, &written); err != nil {
-				return err
-			}
+			measured, err := l.propagateXCC(ctx, o, rate, &written)
+			return func() { floor, busyFloor, xcc = append(floor, bare), append(busyFloor, busy), append(xcc, measured) }, err
+		})
+		if err != nil {
+			return err
 		}
 		what := fmt.Sprintf("propagation at %d/s over %d Services", rate, l.exported)
 		l.report.add(
@@ -87,72 +91,72 @@ func (l latencies) all() []float64 {
 	return all
 }
 
-// writtenPerChange has the requests to the target per change of a pod, for each repetition.
+// writtenPerChange has the requests to the target per change of a pod, for each turn, whether or not its times count.
 type writtenPerChange struct {
 	slices, endpoints, others, reads []float64
 }
 
-func (l *lab) propagateBare(ctx context.Context, o *observer, rate int, writeEndpoints bool, into *latencies) error {
+func (w *writtenPerChange) add(asked requests, changes int) {
+	per := func(count int) float64 { return float64(count) / float64(changes) }
+	slices, endpoints := asked["PUT endpointslices"], asked["PUT endpoints"]
+	w.slices, w.endpoints = append(w.slices, per(slices)), append(w.endpoints, per(endpoints))
+	w.others, w.reads = append(w.others, per(asked.writes()-slices-endpoints)), append(w.reads, per(asked.reads()))
+}
+
+func (l *lab) propagateBare(ctx context.Context, o *observer, rate int, writeEndpoints bool) ([]float64, error) {
 	floor, err := l.startFloor(ctx, job{Do: "mirror", WriteEndpoints: writeEndpoints})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := floor.await(ready); err != nil {
-		return err
+		return nil, err
 	}
 	if err := l.awaitQuiet(ctx, floor.pid()); err != nil {
-		return err
+		return nil, err
 	}
 	measured, err := l.replacePodsFor(ctx, o, rate)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	*into = append(*into, measured)
-	return floor.stop()
+	return measured, floor.stop()
 }
 
-func (l *lab) propagateXCC(ctx context.Context, o *observer, rate int, into *latencies, written *writtenPerChange) error {
+func (l *lab) propagateXCC(ctx context.Context, o *observer, rate int, written *writtenPerChange) ([]float64, error) {
 	xcc, err := l.startXCC(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if _, err := xcc.awaitSync(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	if err := l.awaitQuiet(ctx, xcc.PID()); err != nil {
-		return err
+		return nil, err
 	}
 	before, err := requestsTo(ctx, l.target.client)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	first := l.addresses
 	measured, err := l.replacePodsFor(ctx, o, rate)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	*into = append(*into, measured)
 	if err := xcc.complaints(); err != nil {
-		return err
+		return nil, err
 	}
 	// The last change is counted whole: its Endpoints come after its slice.
 	if err := l.awaitQuiet(ctx, xcc.PID()); err != nil {
-		return err
+		return nil, err
 	}
 	if err := xcc.stop(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	after, err := requestsTo(ctx, l.target.client)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	asked, changes := after.since(before), float64(l.addresses-first)
-	slices, endpoints := asked["PUT endpointslices"], asked["PUT endpoints"]
-	written.slices = append(written.slices, float64(slices)/changes)
-	written.endpoints = append(written.endpoints, float64(endpoints)/changes)
-	written.others = append(written.others, float64(asked.writes()-slices-endpoints)/changes)
-	written.reads = append(written.reads, float64(asked.reads())/changes)
-	return nil
+	written.add(after.since(before), l.addresses-first)
+	return measured, nil
 }
 
 // replacePodsFor replaces pods for the duration of a measurement, after a warm-up.

@@ -242,6 +242,12 @@ func (c *Cluster) stopGuard(ctx context.Context) error {
 	return nil
 }
 
+// ReserveAddress takes an address on loopback until Stop, for a process that is to listen there.
+func (c *Cluster) ReserveAddress() (string, error) {
+	port, err := c.reservePort()
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port).String(), err
+}
+
 // reservePort takes a port until Stop.
 func (c *Cluster) reservePort() (uint16, error) {
 	reserved, err := reservePort()

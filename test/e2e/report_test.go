@@ -171,15 +171,6 @@ func TestStatusWatch(t *testing.T) {
 	says("No Service is exported by either cluster.")
 }
 
-// freeAddress is one that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	mustBe(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
 // ask gives the answer of a daemon that listens.
 func ask(ctx context.Context, address, path string) (int, string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+path, nil)
@@ -197,7 +188,8 @@ func ask(ctx context.Context, address, path string) (int, string, error) {
 
 func TestListen(t *testing.T) {
 	ways := newWays(t)
-	address := freeAddress(t)
+	address, err := east.ReserveAddress()
+	mustBe(t, err)
 	xcc := startDaemon(t, only(ways, "--listen", address)...)
 	for _, w := range ways {
 		w.xcc = xcc

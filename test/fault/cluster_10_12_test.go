@@ -102,7 +102,9 @@ func TestRestoredSource(t *testing.T) {
 func TestBrake(t *testing.T) {
 	t.Run("11 the delete brake lets go by itself when the cause is undone, and pods may go as they like", func(t *testing.T) {
 		t.Parallel()
-		r, address := newRig(t, shared), freeAddress(t)
+		r := newRig(t, shared)
+		address, err := r.a.ReserveAddress()
+		mustBe(t, err)
 		names := r.a.exportMany(t, "cart", 24)
 		r.run(t, "--listen", address)
 		for i, name := range names {

@@ -4,21 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"testing"
 )
-
-// freeAddress is one that xcc may listen on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	mustBe(t, err)
-	defer listener.Close()
-	return listener.Addr().String()
-}
 
 // measured waits until a metric of the direction from this side has a value that will do, and gives that.
 func (s *side) measured(t *testing.T, address, metric string, will func(float64) bool) (value float64) {

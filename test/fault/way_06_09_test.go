@@ -93,7 +93,8 @@ func TestInterruptedWrites(t *testing.T) {
 	} {
 		t.Run("09 "+name+" is noticed, costs no pointer, and is left behind", func(t *testing.T) {
 			t.Parallel()
-			address := freeAddress(t)
+			address, err := shared.east.ReserveAddress()
+			mustBe(t, err)
 			r := newShop(t, "--listen", address)
 			before, mark := len(r.xcc.Log()), r.b.mark(t)
 			fault.begin(r.a)
