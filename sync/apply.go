@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -125,6 +126,10 @@ func (m *Mirror) write(ctx context.Context, rules Rules, key Key, change Change)
 	var err error
 	switch change.Operation {
 	case Create:
+		if isBirth(change) && m.queue.isPatient(key) {
+			m.births.begin()
+			defer func(began time.Time) { m.births.end(time.Since(began)) }(time.Now())
+		}
 		written, err = m.Writer.Create(ctx, change.Object)
 	case Update:
 		written, err = m.Writer.Update(ctx, change.Object)

@@ -146,6 +146,7 @@ type Mirror struct {
 	stale atomic.Bool
 	// endpoints are the turns of the names that have Endpoints to update.
 	endpoints *turns
+	births    *births
 	// mirroredEvents bounds the Events that say no more than that all is well.
 	mirroredEvents *rate.Limiter
 
@@ -170,7 +171,7 @@ func NewMirror(name string, direction Direction) *Mirror {
 
 		mirroredEvents: rate.NewLimiter(mirroredPerSecond, mirroredAtOnce),
 	}
-	mirror.endpoints = newTurns(mirror.queue.Add)
+	mirror.endpoints, mirror.births = newTurns(mirror.queue.Add), newBirths()
 	mirror.queue.lanes.waited = func(lane Lane, wait time.Duration) { mirror.Observer.Waited(lane, wait) }
 	return mirror
 }
@@ -211,6 +212,7 @@ func (m *Mirror) enqueueNamespace(name string) {
 // run works until the queue is shut down. ctx is that of the writes: it ends after the queue does, so that a write in
 // hand can finish.
 func (m *Mirror) run(ctx context.Context, workers int) {
+	m.births.allow(workers)
 	var group sync.WaitGroup
 	for range workers {
 		group.Go(func() {

@@ -21,7 +21,9 @@ const (
 type Queue struct {
 	workqueue.TypedRateLimitingInterface[Key]
 	urgent *keySet
-	lanes  *lanes
+	// patient are the keys of the backlog that workers have in hand.
+	patient *keySet
+	lanes   *lanes
 }
 
 // Lane is one of the two that a queue has.
@@ -35,13 +37,14 @@ const (
 
 // NewQueue makes an empty queue. The name is that of its metrics.
 func NewQueue(name string) *Queue {
-	urgent := &keySet{keys: sets.New[Key]()}
-	lanes := newLanes(urgent)
+	urgent, patient := &keySet{keys: sets.New[Key]()}, &keySet{keys: sets.New[Key]()}
+	lanes := newLanes(urgent, patient)
 	keys := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[Key]{Name: name, Queue: lanes})
 	delaying := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[Key]{Name: name, Queue: keys})
 	return &Queue{
-		urgent: urgent,
-		lanes:  lanes,
+		urgent:  urgent,
+		patient: patient,
+		lanes:   lanes,
 		TypedRateLimitingInterface: workqueue.NewTypedRateLimitingQueueWithConfig(
 			workqueue.NewTypedItemExponentialFailureRateLimiter[Key](retryFirst, retryLast),
 			workqueue.TypedRateLimitingQueueConfig[Key]{Name: name, DelayingQueue: delaying}),
@@ -57,6 +60,17 @@ func (q *Queue) Add(key Key) {
 // AddBacklog adds a key that nothing has happened to.
 func (q *Queue) AddBacklog(key Key) {
 	q.TypedRateLimitingInterface.Add(key)
+}
+
+// Done ends the work on a key.
+func (q *Queue) Done(key Key) {
+	q.patient.delete(key)
+	q.TypedRateLimitingInterface.Done(key)
+}
+
+// isPatient reports whether a key in hand is of the backlog.
+func (q *Queue) isPatient(key Key) bool {
+	return q.patient.has(key)
 }
 
 // Retry adds a key again after a failure, later each time. It waits its turn in the backlog: however many keys fail, they
@@ -103,7 +117,9 @@ func (s *keySet) has(key Key) bool {
 // its own lock.
 type lanes struct {
 	// urgent are the keys that something has happened to since a worker last took them.
-	urgent        *keySet
+	urgent *keySet
+	// patient are those that were taken from the backlog, until the work on them is done.
+	patient       *keySet
 	live, waiting lane
 	// places are those of the waiting keys in their lane.
 	places map[Key]*list.Element
@@ -135,10 +151,10 @@ func (l *lane) remove(place *list.Element) queued {
 
 var _ workqueue.Queue[Key] = &lanes{}
 
-func newLanes(urgent *keySet) *lanes {
+func newLanes(urgent, patient *keySet) *lanes {
 	return &lanes{
-		urgent: urgent,
-		live:   lane{name: LaneLive, keys: list.New()}, waiting: lane{name: LaneBacklog, keys: list.New()},
+		urgent: urgent, patient: patient,
+		live: lane{name: LaneLive, keys: list.New()}, waiting: lane{name: LaneBacklog, keys: list.New()},
 		places: map[Key]*list.Element{},
 	}
 }
@@ -179,9 +195,12 @@ func (l *lanes) Pop() Key {
 	}
 	taken := lane.remove(lane.keys.Front())
 	delete(l.places, taken.key)
-	if lane == &l.waiting && lane.keys.Len() == 0 {
-		// A map keeps the memory of the most that it ever held.
-		l.places = map[Key]*list.Element{}
+	if lane == &l.waiting {
+		l.patient.insert(taken.key)
+		if lane.keys.Len() == 0 {
+			// A map keeps the memory of the most that it ever held.
+			l.places = map[Key]*list.Element{}
+		}
 	}
 	l.urgent.delete(taken.key)
 	if l.waited != nil {

@@ -103,13 +103,13 @@ func TestQueueOrder(t *testing.T) {
 
 // newQueueAndStorage makes a queue as [NewQueue] does, and lets its storage be seen.
 func newQueueAndStorage() (*Queue, *lanes) {
-	urgent := &keySet{keys: sets.New[Key]()}
-	storage := newLanes(urgent)
+	urgent, patient := &keySet{keys: sets.New[Key]()}, &keySet{keys: sets.New[Key]()}
+	storage := newLanes(urgent, patient)
 	keys := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[Key]{Queue: storage})
 	delaying := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[Key]{Queue: keys})
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[Key](retryFirst, retryLast)
 	limited := workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[Key]{DelayingQueue: delaying})
-	return &Queue{TypedRateLimitingInterface: limited, urgent: urgent}, storage
+	return &Queue{TypedRateLimitingInterface: limited, urgent: urgent, patient: patient}, storage
 }
 
 func TestRetryWaitsInTheBacklog(t *testing.T) {
