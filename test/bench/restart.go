@@ -22,7 +22,9 @@ func (l *lab) measureRestart(ctx context.Context) error {
 		}
 		xcc, writes, err := l.restart(ctx)
 		written.XCC = append(written.XCC, float64(writes))
-		return func() { ready.Floor, ready.XCC = append(ready.Floor, floor.Seconds()), append(ready.XCC, xcc.Seconds()) }, err
+		return func() {
+			ready.Floor, ready.XCC = append(ready.Floor, floor.Seconds()), append(ready.XCC, xcc.Seconds())
+		}, err
 	})
 	if err != nil {
 		return err
