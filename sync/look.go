@@ -149,7 +149,7 @@ var laterDemands = []struct {
 	of     subject
 }{
 	{PointerStands, "the pointer that had its name before is gone", joinedNames},
-	{SlicesStand, "so are the EndpointSlices of the Service that had its name in the target", pointerNames},
+	{SlicesStand, "its pointer stands, or the target has no EndpointSlices left of another Service of its name", pointerNames},
 	{EndpointsUnknown, "Kubernetes has made its EndpointSlices", everyName},
 	{Conflict, "nothing that is not xcc's stands where its EndpointSlices and Endpoints go", everyName},
 	{AddressDenied, "all of its addresses may be mirrored", everyName},

@@ -263,7 +263,10 @@ func (m *Mirror) work(ctx context.Context) bool {
 // reconcile brings one name in line, and gives its verdict. With an error, the verdict says what it waits for, and the
 // name is to be looked at again.
 func (m *Mirror) reconcile(ctx context.Context, key Key) (Verdict, error) {
-	defer m.endpoints.giveBack(key)
+	if m.endpoints.has(key) {
+		// A turn that comes during this look is for the next one, for which the name is queued again.
+		defer m.endpoints.giveBack(key)
+	}
 	verdict, err := m.bring(ctx, key)
 	if (err != nil || verdict.Reason == Held) && m.drained() {
 		return m.evacuate(ctx, key, verdict, err)

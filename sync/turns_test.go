@@ -209,3 +209,25 @@ func TestEmptiedEndpointsDoNotWait(t *testing.T) {
 		}
 	}
 }
+
+func TestATurnThatComesDuringALookIsForTheNext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, _ := wholeWeb()
+		b := newBench(t, source)
+		b.settle(t, web)
+		b.source.cached[web] = sourceOf(exported(), sliceOf("web-1", ready("10.0.0.1"), ready("10.0.0.2")))
+		b.mirror.endpoints.ask(web)
+		b.target.refuse = func(string) error {
+			time.Sleep(2 * turnPatience)
+			return nil
+		}
+		if _, err := b.mirror.reconcile(t.Context(), web); !errors.Is(err, errAwaitsTurn) {
+			t.Errorf("%v", err)
+		}
+		if !b.mirror.endpoints.has(web) {
+			t.Error("it is given back before it is used")
+		}
+		b.mirror.queue.ShutDown()
+		b.mirror.endpoints.stop()
+	})
+}
