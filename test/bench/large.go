@@ -124,6 +124,10 @@ func (l *lab) changeOneByOne(ctx context.Context, o *observer, xcc *runningXCC, 
 			return 0, 0, err
 		}
 	}
+	// The last change is counted whole: the API server counts a write when it has been answered, and the Endpoints come after.
+	if err := l.awaitQuiet(ctx, xcc.PID()); err != nil {
+		return 0, 0, err
+	}
 	after, err := cpuOf(xcc.PID())
 	if err != nil {
 		return 0, 0, err
