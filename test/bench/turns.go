@@ -9,8 +9,8 @@ const (
 )
 
 // turns has the floor and xcc measured in turns, as often as the options say. A turn in which too much CPU time was missing
-// counts for neither of them, and another one is made; when mostTurns is at its end, the machine is taken as it is. measure
-// makes a turn, and gives what notes down its results.
+// counts for neither of them, and another one is made; after mostTurns, the machine is taken as it is. measure makes a turn,
+// and gives what notes down its results.
 func (l *lab) turns(measure func() (note func(), err error)) error {
 	spare := (mostTurns - 1) * l.options.Repetitions
 	for counted := 0; counted < l.options.Repetitions; {
