@@ -103,6 +103,11 @@ func (m *Mirror) write(ctx context.Context, rules Rules, key Key, change Change)
 		return nil, err
 	}
 	defer m.looks.step()
+	if isBirth(change) && m.queue.isPatient(key) {
+		// Before all that is to hold at the write: it may have to wait.
+		m.births.begin()
+		defer m.births.end()
+	}
 	if m.MayWrite != nil {
 		if err := m.MayWrite(); err != nil {
 			return nil, fmt.Errorf("%s: %w", change, err)
@@ -126,11 +131,11 @@ func (m *Mirror) write(ctx context.Context, rules Rules, key Key, change Change)
 	var err error
 	switch change.Operation {
 	case Create:
-		if isBirth(change) && m.queue.isPatient(key) {
-			m.births.begin()
-			defer func(began time.Time) { m.births.end(time.Since(began)) }(time.Now())
-		}
+		began := time.Now()
 		written, err = m.Writer.Create(ctx, change.Object)
+		if isBirth(change) && err == nil {
+			m.births.learn(time.Since(began))
+		}
 	case Update:
 		written, err = m.Writer.Update(ctx, change.Object)
 	case Delete:

@@ -48,11 +48,18 @@ func (b *births) begin() {
 	b.running++
 }
 
-// end learns from how long it took.
-func (b *births) end(took time.Duration) {
+// end makes room for another.
+func (b *births) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.running--
+	b.room.Broadcast()
+}
+
+// learn takes how long a creation took that was made: a failure says nothing about that.
+func (b *births) learn(took time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.fastest == 0 || took < b.fastest {
 		b.fastest = took
 	}

@@ -1,9 +1,11 @@
 package sync
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,8 +35,7 @@ func TestBirthsFollowHowLongTheyTake(t *testing.T) {
 			b := newBirths()
 			b.allow(8)
 			for _, took := range test.took {
-				b.begin()
-				b.end(took)
+				b.learn(took)
 			}
 			if b.limit != test.limit {
 				t.Errorf("%d at a time, not %d", b.limit, test.limit)
@@ -64,8 +65,7 @@ func TestALiveChangeDoesNotWaitForTheBacklogsBirths(t *testing.T) {
 		hub := running(t, len(b.source.cached)+1, b.mirror)
 		synctest.Wait()
 		for n := range 2 * len(b.source.cached) {
-			b.mirror.births.begin()
-			b.mirror.births.end(time.Duration(n) * time.Second)
+			b.mirror.births.learn(time.Duration(n) * time.Second)
 		}
 		b.source.set(func() { b.source.unsynced = false })
 		hub.EnqueueAll()
@@ -84,4 +84,45 @@ func TestALiveChangeDoesNotWaitForTheBacklogsBirths(t *testing.T) {
 			t.Errorf("%d of %d were created in the end", len(underWay), cap(underWay))
 		}
 	})
+}
+
+// TestABirthThatHadToWaitAsksAfterwardsWhetherItMayWrite: another daemon may have taken over meanwhile.
+func TestABirthThatHadToWaitAsksAfterwardsWhetherItMayWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, sourceOf(exported()))
+		var replaced atomic.Bool
+		b.mirror.MayWrite = func() error {
+			if replaced.Load() {
+				return errors.New("another daemon leads")
+			}
+			return nil
+		}
+		b.mirror.births.begin()
+		hub := running(t, 1, b.mirror)
+		hub.EnqueueAll()
+		synctest.Wait()
+		if calls := b.take(); len(calls) > 0 {
+			t.Fatalf("it does not wait: %q", calls)
+		}
+		replaced.Store(true)
+		b.mirror.births.end()
+		synctest.Wait()
+		if calls := b.take(); len(calls) > 0 {
+			t.Errorf("it has looked and written: %q", calls)
+		}
+	})
+}
+
+func TestAFailureSaysNothingAboutHowLongABirthTakes(t *testing.T) {
+	source, _ := wholeWeb()
+	b := newBench(t, source)
+	b.target.refuse = func(call string) error {
+		if strings.HasPrefix(call, "create Service") {
+			return errors.New("connection refused")
+		}
+		return nil
+	}
+	if _, err := b.reconcile(t, web); err == nil || b.mirror.births.fastest != 0 {
+		t.Errorf("%v; learnt: %s", err, b.mirror.births.fastest)
+	}
 }
