@@ -81,6 +81,8 @@ func (o Options) load() (*rest.Config, clientcmdapi.Config, error) {
 	config.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
 	// The API server's priority and fairness decides how much is too much; a limit here would only add to it.
 	config.QPS = -1
+	// Watches are not compressed anyhow, and what it would save of a list costs the API server more time than sending it.
+	config.DisableCompression = true
 	// Writing Endpoints earns a deprecation warning each time.
 	config.WarningHandler = rest.NoWarnings{}
 	return config, raw, nil

@@ -42,11 +42,7 @@ func podsInSlice(slice *packedSlice) []string {
 	if !slice.isOfPods {
 		return nil
 	}
-	var pods []string
-	for _, endpoint := range slice.unpack().Endpoints {
-		pods = append(pods, endpoint.Addresses...)
-	}
-	return pods
+	return slice.addresses()
 }
 
 // podsIn are the addresses of Endpoints that are those of pods. Of Endpoints, only newer versions of Kubernetes say who made

@@ -2,10 +2,12 @@ package clusters
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"unique"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -55,6 +57,32 @@ func marshal(part message) string {
 		panic(fmt.Sprintf("marshal %T: %v", part, err))
 	}
 	return string(data)
+}
+
+// The fields of an EndpointSlice and of one of its endpoints that are read without the rest (generated.proto of k8s.io/api).
+const fieldEndpoints, fieldAddresses = 2, 1
+
+// valuesOf gives the values that a field of a length has in a protobuf message.
+func valuesOf(field protowire.Number, message []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for len(message) > 0 {
+			number, kind, tag := protowire.ConsumeTag(message)
+			if tag < 0 {
+				return
+			}
+			length := protowire.ConsumeFieldValue(number, kind, message[tag:])
+			if length < 0 {
+				return
+			}
+			if number == field && kind == protowire.BytesType {
+				value, _ := protowire.ConsumeBytes(message[tag:])
+				if !yield(value) {
+					return
+				}
+			}
+			message = message[tag+length:]
+		}
+	}
 }
 
 // unpack adds the parts to an empty object. The common part comes last: in protobuf, each says of some of the other's
@@ -155,6 +183,8 @@ type packedSlice struct {
 	service string
 	// isOfPods: Kubernetes made the slice for a selector, so its addresses are pods.
 	isOfPods bool
+	// endpoints is how many it has, where it is packed.
+	endpoints uint8
 	// whole is the slice where it is not packed.
 	whole *discoveryv1.EndpointSlice
 }
@@ -168,6 +198,7 @@ func (m Metadata) packSlice(slice *discoveryv1.EndpointSlice) *packedSlice {
 	own := &discoveryv1.EndpointSlice{ObjectMeta: dated.some(&slice.ObjectMeta), Endpoints: withoutPlace(slice.Endpoints)}
 	if len(slice.Endpoints) <= maxPacked {
 		p.packed = pack(slice, marshal(common), marshal(own))
+		p.endpoints = uint8(len(slice.Endpoints))
 	} else {
 		p.packed = pack(slice, "", "")
 		p.whole = &discoveryv1.EndpointSlice{
@@ -185,9 +216,26 @@ func (p *packedSlice) unpack() *discoveryv1.EndpointSlice {
 	if p.whole != nil {
 		return p.whole
 	}
-	slice := &discoveryv1.EndpointSlice{}
+	slice := &discoveryv1.EndpointSlice{Endpoints: slices.Grow[[]discoveryv1.Endpoint](nil, int(p.endpoints))}
 	p.packed.unpack(slice, &slice.ObjectMeta)
 	return slice
+}
+
+// addresses gives those of its endpoints. It unpacks no more.
+func (p *packedSlice) addresses() []string {
+	var all []string
+	if p.whole != nil {
+		for _, endpoint := range p.whole.Endpoints {
+			all = append(all, endpoint.Addresses...)
+		}
+		return all
+	}
+	for endpoint := range valuesOf(fieldEndpoints, []byte(p.text[p.own:])) {
+		for address := range valuesOf(fieldAddresses, endpoint) {
+			all = append(all, string(address))
+		}
+	}
+	return all
 }
 
 func (p *packedSlice) serviceKey() types.NamespacedName {

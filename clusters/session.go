@@ -160,20 +160,36 @@ func (s *session) end(err error) {
 	}
 }
 
-// reflector fills a store with the objects of one resource that match a label selector.
-func (s *session) reflector(client rest.Interface, resource, selector string, expected any, store cache.ReflectorStore) *cache.Reflector {
-	listWatch := cache.NewFilteredListWatchFromClient(client, resource, metav1.NamespaceAll, func(options *metav1.ListOptions) {
+// reflected is a store that a Reflector fills.
+type reflected interface {
+	cache.ReflectorStore
+	list(object any) listed
+}
+
+// reflector fills a store with the objects of one resource that match a label selector. It begins with a list.
+func (s *session) reflector(client rest.Interface, resource, selector string, expected runtime.Object, store reflected) *cache.Reflector {
+	choose := func(options *metav1.ListOptions) {
 		options.LabelSelector = selector
 		if options.ResourceVersion == "0" {
 			// "0" asks for any version, however old: a lagging API server would show Services that are long gone.
 			options.ResourceVersion = ""
 		}
-	})
-	return cache.NewReflectorWithOptions(cache.ToListWatcherWithWatchListSemantics(s.noting(listWatch, resource), s.client), expected, store, cache.ReflectorOptions{
+	}
+	listWatch := cache.NewFilteredListWatchFromClient(client, resource, metav1.NamespaceAll, choose)
+	listWatch.ListWithContextFunc = func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+		choose(&options)
+		return list(ctx, client, resource, options, expected, store.list)
+	}
+	return cache.NewReflectorWithOptions(cache.ToListWatcherWithWatchListSemantics(s.noting(listWatch, resource), listsFirst{}), expected, store, cache.ReflectorOptions{
 		Name:    s.cluster.Name() + "/" + resource,
 		Backoff: &wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 5, Cap: 2 * time.Second},
 	})
 }
+
+// listsFirst tells a Reflector not to have its list sent as a watch's first events.
+type listsFirst struct{}
+
+func (listsFirst) IsWatchListSemanticsUnSupported() bool { return true }
 
 // noting keeps the error with which a list or watch could not be opened, until one can. A Reflector only logs it.
 func (s *session) noting(listWatch *cache.ListWatch, resource string) *cache.ListWatch {

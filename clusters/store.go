@@ -21,7 +21,7 @@ type identified interface {
 // store keeps what is needed of the objects of one kind, in the newest version that is known: a Reflector fills it, and
 // a writer adds the answers to its own writes, so that nobody plans from a state that he changed himself.
 type store[T identified] struct {
-	// keep makes of an object, as client-go decodes it, what is kept of it. It may be given what it made, too.
+	// keep makes of an object, as client-go decodes it, what is kept of it.
 	keep func(any) T
 	// serviceOf gives the Service that an object belongs to.
 	serviceOf func(T) types.NamespacedName
@@ -55,7 +55,7 @@ type storeChange struct {
 }
 
 var (
-	_ cache.TransformingStore      = &store[identified]{}
+	_ cache.ReflectorStore         = &store[identified]{}
 	_ cache.ResourceVersionUpdater = &store[identified]{}
 )
 
@@ -223,12 +223,17 @@ func (s *store[T]) Delete(object any) error {
 	return nil
 }
 
+// list makes of an object of a list what Replace takes.
+func (s *store[T]) list(object any) listed {
+	return listed{s.keep(object)}
+}
+
 // Replace implements [cache.ReflectorStore]. It takes the list for what it is, also where its versions are older than
 // those that were known.
 func (s *store[T]) Replace(list []any, version string) error {
 	objects := make([]T, len(list))
 	for i, object := range list {
-		objects[i] = s.keep(object)
+		objects[i] = object.(listed).kept.(T)
 	}
 	changed := sets.New[types.NamespacedName]()
 	s.mu.Lock()
@@ -290,11 +295,6 @@ func (s *store[T]) UpdateResourceVersion(version string) {
 // Resync implements [cache.ReflectorStore]: there is no periodic resync.
 func (s *store[T]) Resync() error {
 	return nil
-}
-
-// Transformer implements [cache.TransformingStore]: of a list that is streamed, no whole object is held.
-func (s *store[T]) Transformer() cache.TransformFunc {
-	return func(object any) (any, error) { return s.keep(object), nil }
 }
 
 // put stores a version of an object unless a newer one is known, and gives the Services that the object belonged to

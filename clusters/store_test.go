@@ -42,7 +42,13 @@ func TestStore(t *testing.T) {
 		return func(s *told) { s.Delete(object) }
 	}
 	replace := func(objects ...any) func(*told) {
-		return func(s *told) { s.Replace(objects, "") }
+		return func(s *told) {
+			var list []any
+			for _, object := range objects {
+				list = append(list, s.list(object))
+			}
+			s.Replace(list, "")
+		}
 	}
 	write := func(object *discoveryv1.EndpointSlice) func(*told) {
 		return func(s *told) { s.observe(Metadata{}.packSlice(object)) }

@@ -5,14 +5,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// keeping makes of a function that takes an object one for a store, which may give it what it made before, too.
+// keeping makes of a function that takes an object one that takes any.
 func keeping[O Object, T any](keep func(O) T) func(any) T {
-	return func(object any) T {
-		if kept, ok := object.(T); ok {
-			return kept
-		}
-		return keep(object.(O))
-	}
+	return func(object any) T { return keep(object.(O)) }
 }
 
 // conditions are shared by all endpoints: each would else hold three words of its own for them.

@@ -31,11 +31,11 @@ type AddressRule struct {
 // clusters may hold IPv4 addresses with leading zeros, which are decimal there (CVE-2021-29923) and which Kubernetes 1.36
 // rejects, and with them the whole slice.
 func canonical(text string) (netip.Addr, bool) {
-	address, ok := netip.AddrFromSlice(netutils.ParseIPSloppy(text))
-	if !ok {
-		return netip.Addr{}, false
+	if address, err := netip.ParseAddr(text); err == nil && address.Zone() == "" {
+		return address.Unmap(), true
 	}
-	return address.Unmap(), true
+	address, ok := netip.AddrFromSlice(netutils.ParseIPSloppy(text))
+	return address.Unmap(), ok
 }
 
 // permits reports whether the address may be written. It takes the canonical form, in which no IPv4-mapped address is left.

@@ -207,16 +207,20 @@ func (r Rules) fingerprint(object Object) Fingerprint {
 		OwnerReferences: object.GetOwnerReferences(),
 		Finalizers:      object.GetFinalizers(),
 	}
-	var message interface{ Marshal() ([]byte, error) }
+	var data []byte
+	var err error
+	// Each of them is marshalled as what it is: through an interface, it would have to be on the heap.
 	switch object := object.(type) {
 	case *corev1.Service:
-		message = &corev1.Service{ObjectMeta: meta, Spec: decidedSpec(object.Spec)}
+		decided := corev1.Service{ObjectMeta: meta, Spec: decidedSpec(object.Spec)}
+		data, err = decided.Marshal()
 	case *discoveryv1.EndpointSlice:
-		message = &discoveryv1.EndpointSlice{ObjectMeta: meta, AddressType: object.AddressType, Ports: object.Ports, Endpoints: object.Endpoints}
+		decided := discoveryv1.EndpointSlice{ObjectMeta: meta, AddressType: object.AddressType, Ports: object.Ports, Endpoints: object.Endpoints}
+		data, err = decided.Marshal()
 	case *corev1.Endpoints:
-		message = &corev1.Endpoints{ObjectMeta: meta, Subsets: object.Subsets}
+		decided := corev1.Endpoints{ObjectMeta: meta, Subsets: object.Subsets}
+		data, err = decided.Marshal()
 	}
-	data, err := message.Marshal()
 	if err != nil {
 		// Marshalling into memory has nothing that could fail.
 		panic(fmt.Sprintf("marshal %T: %v", object, err))

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/util/workqueue"
 )
 
@@ -46,9 +48,13 @@ func (m *Mirror) unsynced() error {
 
 // Names are those that the direction looks at: of exported Services, and of pointers. They are sorted.
 func (m *Mirror) Names() []Key {
-	keys := slices.DeleteFunc(append(m.Source.Keys(), m.Target.Keys()...), func(key Key) bool { return !m.InScope(key.Namespace) })
-	slices.SortFunc(keys, compareKeys)
-	return slices.Compact(keys)
+	return slices.SortedFunc(maps.Keys(m.names()), compareKeys)
+}
+
+func (m *Mirror) names() sets.Set[Key] {
+	keys := sets.New(m.Source.Keys()...).Insert(m.Target.Keys()...)
+	maps.DeleteFunc(keys, func(key Key, _ sets.Empty) bool { return !m.InScope(key.Namespace) })
+	return keys
 }
 
 func compareKeys(a, b Key) int {

@@ -182,15 +182,10 @@ func (m *Mirror) enqueueAll() {
 	if m.unsynced() != nil {
 		return
 	}
-	var keys []Key
-	for _, key := range append(m.Source.Keys(), m.Target.Keys()...) {
-		if m.InScope(key.Namespace) {
-			keys = append(keys, key)
-		}
-	}
+	keys := m.names()
 	m.pass.begin(keys)
 	// What the first pass has yet to try may be on neither side any more.
-	for _, key := range append(keys, m.pass.left()...) {
+	for key := range keys.Insert(m.pass.left()...) {
 		m.queue.AddBacklog(key)
 	}
 }

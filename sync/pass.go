@@ -31,15 +31,15 @@ func newPass(onDone func()) *pass {
 }
 
 // begin sets the keys; all but the first call are ignored.
-func (p *pass) begin(keys []Key) {
+func (p *pass) begin(keys sets.Set[Key]) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.begun {
 		return
 	}
 	close(p.begins)
-	p.begun, p.open, p.unseen = true, make(map[Key]int, len(keys)), sets.New(keys...)
-	for _, key := range keys {
+	p.begun, p.open, p.unseen = true, make(map[Key]int, len(keys)), keys.Clone()
+	for key := range keys {
 		p.open[key] = 0
 	}
 	p.endIfDone()

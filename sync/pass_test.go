@@ -3,6 +3,8 @@ package sync
 import (
 	"errors"
 	"testing"
+
+	"k8s.io/apimachinery/pkg/util/sets"
 )
 
 func TestPass(t *testing.T) {
@@ -17,50 +19,50 @@ func TestPass(t *testing.T) {
 		{"a pass that has not begun is not done", func(*pass) {}, false, 0},
 		{"a pass over nothing is done at once", func(p *pass) { p.begin(nil) }, true, 0},
 		{"a pass is not done before each key was tried", func(p *pass) {
-			p.begin([]Key{a, b})
+			p.begin(sets.New(a, b))
 			p.tried(a, nil)
 		}, false, 0},
 		{"a pass is done when each key succeeded", func(p *pass) {
-			p.begin([]Key{a, b})
+			p.begin(sets.New(a, b))
 			p.tried(b, nil)
 			p.tried(a, nil)
 		}, true, 0},
 		{"a key that is listed twice counts once", func(p *pass) {
-			p.begin([]Key{a, a})
+			p.begin(sets.New(a, a))
 			p.tried(a, nil)
 		}, true, 0},
 		{"a key that failed once is waited for", func(p *pass) {
-			p.begin([]Key{a})
+			p.begin(sets.New(a))
 			p.tried(a, failure)
 		}, false, 0},
 		{"a key that fails and then succeeds is no failure", func(p *pass) {
-			p.begin([]Key{a})
+			p.begin(sets.New(a))
 			for range passTries - 1 {
 				p.tried(a, failure)
 			}
 			p.tried(a, nil)
 		}, true, 0},
 		{"a key that fails too often is given up", func(p *pass) {
-			p.begin([]Key{a, b})
+			p.begin(sets.New(a, b))
 			p.tried(b, nil)
 			for range passTries {
 				p.tried(a, failure)
 			}
 		}, true, 1},
 		{"other keys don't matter", func(p *pass) {
-			p.begin([]Key{a})
+			p.begin(sets.New(a))
 			p.tried(b, nil)
 		}, false, 0},
 		{"what comes after the end changes nothing", func(p *pass) {
-			p.begin([]Key{a})
+			p.begin(sets.New(a))
 			p.tried(a, nil)
 			for range 2 * passTries {
 				p.tried(a, failure)
 			}
 		}, true, 0},
 		{"only the first beginning counts", func(p *pass) {
-			p.begin([]Key{a})
-			p.begin([]Key{a, b})
+			p.begin(sets.New(a))
+			p.begin(sets.New(a, b))
 			p.tried(a, nil)
 		}, true, 0},
 	}
@@ -86,7 +88,7 @@ func TestAPassHasSeenAllWhenEachKeyWasLookedAt(t *testing.T) {
 	if p.sawAll() {
 		t.Error("before it has begun")
 	}
-	p.begin([]Key{a, b})
+	p.begin(sets.New(a, b))
 	p.saw(a)
 	for range passTries {
 		p.tried(b, errors.New("the source is away"))

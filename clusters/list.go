@@ -1,0 +1,258 @@
+package clusters
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+)
+
+// listed is what a store keeps of one object of a list.
+type listed struct{ kept any }
+
+func (listed) GetObjectKind() schema.ObjectKind { return schema.EmptyObjectKind }
+
+func (l listed) DeepCopyObject() runtime.Object { return l }
+
+// keptList is a list as a Reflector takes it, of objects that were never all in memory.
+type keptList struct {
+	metav1.TypeMeta
+	metav1.ListMeta
+	Items []listed
+}
+
+// DeepCopyObject implements [runtime.Object].
+func (l *keptList) DeepCopyObject() runtime.Object {
+	copied := *l
+	return &copied
+}
+
+// list asks for all objects of a resource at once and takes them as they arrive. Of ten thousand Services with their
+// endpoints that is twice as fast as to have them sent as a watch's first events, which costs the API server an event for
+// each, and needs no round trip for each page.
+func list(ctx context.Context, client rest.Interface, resource string, options metav1.ListOptions, example runtime.Object, keep func(any) listed) (*keptList, error) {
+	options.Limit = 0
+	body, err := client.Get().Resource(resource).VersionedParams(&options, metav1.ParameterCodec).Stream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	found, err := decodeList(body, example, keep)
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", resource, err)
+	}
+	return found, nil
+}
+
+// protobufPrefix begins what an API server sends as protobuf (k8s.io/apimachinery, pkg/runtime/serializer/protobuf).
+const protobufPrefix = "k8s\x00"
+
+// The fields of a runtime.Unknown and of a list that are read (generated.proto of k8s.io/apimachinery and k8s.io/api).
+const (
+	fieldRaw                  = 2
+	fieldListMeta, fieldItems = 1, 2
+)
+
+// listDecoder makes a list of what is sent.
+type listDecoder struct {
+	// example is an empty object of the list's kind.
+	example runtime.Object
+	keep    func(any) listed
+	list    keptList
+	// endpoints is room for those of one slice: they are what takes most of the memory, and no more of them is kept than
+	// what they refer to.
+	endpoints []discoveryv1.Endpoint
+}
+
+// decodeList reads a list to its end. A list that was cut off, or that is none, is an error and never a shorter list.
+func decodeList(body io.Reader, example runtime.Object, keep func(any) listed) (*keptList, error) {
+	d := &listDecoder{example: example, keep: keep}
+	// Each read of an HTTP/2 body may cost a frame that allows the server to send as much again.
+	reader := bufio.NewReaderSize(body, 1<<16)
+	prefix, err := reader.Peek(len(protobufPrefix))
+	if err != nil {
+		return nil, unexpected(err)
+	}
+	if string(prefix) == protobufPrefix {
+		err = d.protobuf(&fieldReader{Reader: reader})
+	} else {
+		err = d.whole(reader)
+	}
+	if err == nil && d.list.ResourceVersion == "" {
+		err = errors.New("the answer has no resourceVersion")
+	}
+	return &d.list, err
+}
+
+// protobuf decodes a list that is wrapped as the API server wraps all objects.
+func (d *listDecoder) protobuf(reader *fieldReader) error {
+	if err := reader.skip(len(protobufPrefix)); err != nil {
+		return err
+	}
+	for {
+		field, length, err := reader.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if field == fieldRaw {
+			err = d.fields(reader, reader.offset+length)
+		} else {
+			err = reader.skip(length)
+		}
+		if err != nil {
+			return unexpected(err)
+		}
+	}
+}
+
+// fields decodes those of a list, which ends at an offset.
+func (d *listDecoder) fields(reader *fieldReader, end int) error {
+	for reader.offset < end {
+		field, length, err := reader.next()
+		if err != nil {
+			return err
+		}
+		if length > end-reader.offset {
+			return io.ErrUnexpectedEOF
+		}
+		data, err := reader.take(length)
+		if err != nil {
+			return err
+		}
+		switch field {
+		case fieldListMeta:
+			err = d.list.ListMeta.Unmarshal(data)
+		case fieldItems:
+			err = d.item(data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *listDecoder) item(data []byte) error {
+	object := d.example.DeepCopyObject()
+	slice, isSlice := object.(*discoveryv1.EndpointSlice)
+	if isSlice {
+		slice.Endpoints = d.endpoints[:0]
+	}
+	if err := object.(message).Unmarshal(data); err != nil {
+		return err
+	}
+	d.list.Items = append(d.list.Items, d.keep(object))
+	if isSlice {
+		d.endpoints = slice.Endpoints
+	}
+	return nil
+}
+
+// whole is for API servers, and what stands before them, that don't speak protobuf.
+func (d *listDecoder) whole(reader io.Reader) error {
+	body, err := io.ReadAll(reader)
+	if err != nil {
+		return err
+	}
+	whole, err := runtime.Decode(scheme.Codecs.UniversalDeserializer(), body)
+	if err != nil {
+		return err
+	}
+	accessor, err := meta.ListAccessor(whole)
+	if err != nil {
+		return err
+	}
+	d.list.ResourceVersion = accessor.GetResourceVersion()
+	return meta.EachListItem(whole, func(object runtime.Object) error {
+		d.list.Items = append(d.list.Items, d.keep(object))
+		return nil
+	})
+}
+
+// fieldReader reads protobuf fields that have a length, which all those of lists have.
+type fieldReader struct {
+	*bufio.Reader
+	// offset is how much was read.
+	offset int
+	// large holds a value that is larger than the reader's buffer.
+	large []byte
+}
+
+// next reads the number of a field and the length of its value. At the end of all it gives io.EOF.
+func (r *fieldReader) next() (field protowire.Number, length int, err error) {
+	tag, err := binary.ReadUvarint(r)
+	if err != nil {
+		return 0, 0, err
+	}
+	field, kind := protowire.DecodeTag(tag)
+	if kind != protowire.BytesType {
+		return 0, 0, fmt.Errorf("protobuf: field %d has no length", field)
+	}
+	size, err := binary.ReadUvarint(r)
+	if err != nil {
+		return 0, 0, unexpected(err)
+	}
+	if size > math.MaxInt32 {
+		return 0, 0, fmt.Errorf("protobuf: field %d is longer than any may be", field)
+	}
+	return field, int(size), nil
+}
+
+// ReadByte implements [io.ByteReader].
+func (r *fieldReader) ReadByte() (byte, error) {
+	b, err := r.Reader.ReadByte()
+	if err == nil {
+		r.offset++
+	}
+	return b, err
+}
+
+func (r *fieldReader) skip(length int) error {
+	skipped, err := r.Discard(length)
+	r.offset += skipped
+	return err
+}
+
+// maxTaken is how many bytes an object may have, as for client-go's watches.
+const maxTaken = 16 << 20
+
+// take reads a value, which is valid until the next is read.
+func (r *fieldReader) take(length int) ([]byte, error) {
+	if length > maxTaken {
+		return nil, fmt.Errorf("an object of %d bytes is too large", length)
+	}
+	if length <= r.Size() {
+		value, err := r.Peek(length)
+		if err != nil {
+			return nil, err
+		}
+		return value, r.skip(length)
+	}
+	r.large = slices.Grow(r.large[:0], length)[:length]
+	read, err := io.ReadFull(r.Reader, r.large)
+	r.offset += read
+	return r.large, err
+}
+
+func unexpected(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
