@@ -114,7 +114,7 @@ func TestPackedSliceFromAList(t *testing.T) {
 	body := encoded(t, runtime.ContentTypeProtobuf, &discoveryv1.EndpointSliceList{
 		ListMeta: metav1.ListMeta{ResourceVersion: "7"}, Items: []discoveryv1.EndpointSlice{*want, *slice("web", "u2", "6")},
 	})
-	list, err := decodeList(bytes.NewReader(body), &discoveryv1.EndpointSlice{}, newTold().list)
+	list, err := decodeList(bytes.NewReader(body), &discoveryv1.EndpointSlice{}, newTold().item)
 	if err != nil {
 		t.Fatal(err)
 	}

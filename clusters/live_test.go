@@ -151,7 +151,7 @@ func TestViewsTellNothingBeforeAllIsRead(t *testing.T) {
 func TestSlicesOutliveTheirService(t *testing.T) {
 	c, _ := newFakeAPI(t, "blue").open(t)
 	source := c.Source(labels.Everything(), Metadata{}, Unheard)
-	if err := errors.Join(source.services.Replace(nil, "1"), source.slices.Replace([]any{source.slices.list(slice("web", "u1", "1"))}, "1")); err != nil {
+	if err := errors.Join(source.services.Replace(nil, "1"), source.slices.Replace([]any{source.slices.item(slice("web", "u1", "1"))}, "1")); err != nil {
 		t.Fatal(err)
 	}
 	service, slices, err := source.Exported(web)

@@ -163,7 +163,7 @@ func (s *session) end(err error) {
 // reflected is a store that a Reflector fills.
 type reflected interface {
 	cache.ReflectorStore
-	list(object any) listed
+	item(object any) listed
 }
 
 // reflector fills a store with the objects of one resource that match a label selector. It begins with a list.
@@ -178,7 +178,7 @@ func (s *session) reflector(client rest.Interface, resource, selector string, ex
 	listWatch := cache.NewFilteredListWatchFromClient(client, resource, metav1.NamespaceAll, choose)
 	listWatch.ListWithContextFunc = func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 		choose(&options)
-		return list(ctx, client, resource, options, expected, store.list)
+		return readList(ctx, client, resource, options, expected, store.item)
 	}
 	return cache.NewReflectorWithOptions(cache.ToListWatcherWithWatchListSemantics(s.noting(listWatch, resource), listsFirst{}), expected, store, cache.ReflectorOptions{
 		Name:    s.cluster.Name() + "/" + resource,

@@ -223,8 +223,8 @@ func (s *store[T]) Delete(object any) error {
 	return nil
 }
 
-// list makes of an object of a list what Replace takes.
-func (s *store[T]) list(object any) listed {
+// item makes of an object of a list what Replace takes.
+func (s *store[T]) item(object any) listed {
 	return listed{s.keep(object)}
 }
 

@@ -45,7 +45,7 @@ func TestStore(t *testing.T) {
 		return func(s *told) {
 			var list []any
 			for _, object := range objects {
-				list = append(list, s.list(object))
+				list = append(list, s.item(object))
 			}
 			s.Replace(list, "")
 		}
