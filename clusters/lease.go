@@ -20,7 +20,7 @@ const (
 	leaseRenew    = 7 * time.Second
 	leaseRetry    = time.Second
 	// leaseRelease is how long it may take to give the Lease back. The process is to end whether the cluster answers or not.
-	leaseRelease = time.Second
+	leaseRelease = 2 * time.Second
 )
 
 // ErrLeaseLost says that another daemon may have taken over.
@@ -51,6 +51,9 @@ func (c *Cluster) Lead(ctx context.Context, namespace, identity string, lead fun
 		stopElecting()
 		defer time.AfterFunc(leaseRelease, stopAsking).Stop()
 		group.Wait()
+		if lock.held() == nil {
+			c.log.Warnf("could not give the Lease back within %s; another daemon takes over when it has run out", leaseRelease)
+		}
 	}()
 	select {
 	case <-ctx.Done():

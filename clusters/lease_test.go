@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -105,11 +107,13 @@ func TestALeaseIsHeldFromWhenItsRenewalWasAskedFor(t *testing.T) {
 	}
 }
 
-// TestGivingTheLeaseBackIsBounded: the process has to end within ten seconds, of which this may take but one.
+// TestGivingTheLeaseBackIsBounded: the process has to end within ten seconds, of which this may take but two.
 func TestGivingTheLeaseBackIsBounded(t *testing.T) {
 	f, lease := newFakeAPI(t, "blue"), &fakeLease{}
 	f.handle = lease.ServeHTTP
 	c, _ := f.connected(t)
+	logger, hook := logtest.NewNullLogger()
+	c.log = logger
 	hangs, answers := context.WithCancel(context.Background())
 	t.Cleanup(answers)
 	var ended time.Time
@@ -120,6 +124,9 @@ func TestGivingTheLeaseBackIsBounded(t *testing.T) {
 	})
 	if took := time.Since(ended); err != nil || took >= leaseRenew {
 		t.Errorf("it took %s: %v", took, err)
+	}
+	if last := hook.LastEntry(); last == nil || last.Level != logrus.WarnLevel {
+		t.Errorf("the log says last %v", last)
 	}
 }
 

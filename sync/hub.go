@@ -11,8 +11,8 @@ import (
 )
 
 // drainTime is how long a write in hand may take after the hub was told to stop. It leaves the process time to end
-// within ten seconds: a second each for the Lease, for Events in hand, and for answers on --listen.
-const drainTime = 7 * time.Second
+// within ten seconds: two to give the Lease back, and one each for Events in hand and for answers on --listen.
+const drainTime = 6 * time.Second
 
 // Hub is the whole daemon: up to two directions that share nothing but the views of the clusters.
 type Hub struct {
