@@ -40,7 +40,7 @@ func (l *keptList) DeepCopyObject() runtime.Object {
 	return &copied
 }
 
-// readList asks for all objects of a resource at once and takes them as they arrive. Of ten thousand Services with their
+// readList asks for all objects of a resource at once and takes them as they arrive. Of three thousand Services with their
 // endpoints that is twice as fast as to have them sent as a watch's first events, which costs the API server an event for
 // each, and needs no round trip for each page.
 func readList(ctx context.Context, client rest.Interface, resource string, options metav1.ListOptions, example runtime.Object, keep func(any) listed) (*keptList, error) {

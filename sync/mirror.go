@@ -197,9 +197,9 @@ func (m *Mirror) enqueue(key Key) {
 }
 
 func (m *Mirror) enqueueNamespace(name string) {
-	for _, key := range append(m.Source.Keys(), m.Target.Keys()...) {
+	for key := range m.names() {
 		if key.Namespace == name {
-			m.enqueue(key)
+			m.queue.Add(key)
 		}
 	}
 }
