@@ -18,7 +18,6 @@ func TestModes(t *testing.T) {
 		s := newStage(shared, short)
 		t.Cleanup(func() { mustBe(t, s.close(context.Background(), nil)) })
 		mustBe(t, s.enter(t.Context()))
-		mustBe(t, s.startXCC(t.Context()))
 		var pods []*network.Pod
 		for _, c := range []*network.Cluster{east, west} {
 			some, err := s.run(t.Context(), c, cluster.PodOptions{
@@ -28,6 +27,8 @@ func TestModes(t *testing.T) {
 			mustBe(t, s.create(t.Context(), c, inMode(exported(service), "join")))
 			pods = append(pods, some...)
 		}
+		// Not before both Services stand: the first one's pointer would have the name of the second.
+		mustBe(t, s.startXCC(t.Context()))
 		for c, client := range map[*network.Cluster]*network.Pod{east: s.localClient, west: s.client} {
 			target, err := s.reach(t.Context(), client, c, service)
 			mustBe(t, err)
