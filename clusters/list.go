@@ -43,14 +43,14 @@ func (l *keptList) DeepCopyObject() runtime.Object {
 // readList asks for all objects of a resource at once and takes them as they arrive. Of three thousand Services with their
 // endpoints that is twice as fast as to have them sent as a watch's first events, which costs the API server an event for
 // each, and needs no round trip for each page.
-func readList(ctx context.Context, client rest.Interface, resource string, options metav1.ListOptions, example runtime.Object, keep func(any) listed) (*keptList, error) {
+func readList(ctx context.Context, client rest.Interface, resource string, options metav1.ListOptions, example runtime.Object, store reflected) (*keptList, error) {
 	options.Limit = 0
 	body, err := client.Get().Resource(resource).VersionedParams(&options, metav1.ParameterCodec).Stream(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
-	found, err := decodeList(body, example, keep)
+	found, err := decodeList(body, example, store.ignores(), store.item)
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", resource, err)
 	}
@@ -68,18 +68,18 @@ const (
 
 // listDecoder makes a list of what is sent.
 type listDecoder struct {
-	// example is an empty object of the list's kind.
-	example runtime.Object
-	keep    func(any) listed
-	list    keptList
-	// endpoints is room for those of one slice: they are what takes most of the memory, and no more of them is kept than
-	// what they refer to.
-	endpoints []discoveryv1.Endpoint
+	// object is the one that each object of the list is decoded into.
+	object message
+	// ignored are the fields that keep has no use for.
+	ignored fieldSet
+	// keep must not hold on to the object, to its labels and annotations, or to the array of a slice's endpoints.
+	keep func(any) listed
+	list keptList
 }
 
 // decodeList reads a list to its end. A list that was cut off, or that is none, is an error and never a shorter list.
-func decodeList(body io.Reader, example runtime.Object, keep func(any) listed) (*keptList, error) {
-	d := &listDecoder{example: example, keep: keep}
+func decodeList(body io.Reader, example runtime.Object, ignored fieldSet, keep func(any) listed) (*keptList, error) {
+	d := &listDecoder{object: example.DeepCopyObject().(message), ignored: ignored, keep: keep}
 	// Each read of an HTTP/2 body may cost a frame that allows the server to send as much again.
 	reader := bufio.NewReaderSize(body, 1<<16)
 	prefix, err := reader.Peek(len(protobufPrefix))
@@ -149,19 +149,36 @@ func (d *listDecoder) fields(reader *fieldReader, end int) error {
 }
 
 func (d *listDecoder) item(data []byte) error {
-	object := d.example.DeepCopyObject()
-	slice, isSlice := object.(*discoveryv1.EndpointSlice)
-	if isSlice {
-		slice.Endpoints = d.endpoints[:0]
-	}
-	if err := object.(message).Unmarshal(data); err != nil {
+	data, err := d.ignored.prune(data)
+	if err != nil {
 		return err
 	}
-	d.list.Items = append(d.list.Items, d.keep(object))
-	if isSlice {
-		d.endpoints = slice.Endpoints
+	d.reset()
+	if err := d.object.Unmarshal(data); err != nil {
+		return err
 	}
+	d.list.Items = append(d.list.Items, d.keep(d.object))
 	return nil
+}
+
+// reset empties the object, and lets the next one have its maps and endpoints: to make them anew takes more memory than all
+// else of a list.
+func (d *listDecoder) reset() {
+	meta := d.object.(metav1.Object)
+	labels, annotations := meta.GetLabels(), meta.GetAnnotations()
+	clear(labels)
+	clear(annotations)
+	slice, isSlice := d.object.(*discoveryv1.EndpointSlice)
+	var endpoints []discoveryv1.Endpoint
+	if isSlice {
+		endpoints = slice.Endpoints
+	}
+	d.object.Reset()
+	meta.SetLabels(labels)
+	meta.SetAnnotations(annotations)
+	if isSlice {
+		slice.Endpoints = endpoints[:0]
+	}
 }
 
 // whole is for API servers, and what stands before them, that don't speak protobuf.

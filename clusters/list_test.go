@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -62,7 +63,7 @@ func TestDecodeList(t *testing.T) {
 	for _, test := range tests {
 		for _, mediaType := range []string{runtime.ContentTypeProtobuf, runtime.ContentTypeJSON} {
 			t.Run(test.name+" as "+mediaType, func(t *testing.T) {
-				list, err := decodeList(bytes.NewReader(encoded(t, mediaType, test.list)), &corev1.Service{}, named)
+				list, err := decodeList(bytes.NewReader(encoded(t, mediaType, test.list)), &corev1.Service{}, bookkeeping, named)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -78,12 +79,31 @@ func TestDecodeList(t *testing.T) {
 	}
 }
 
+// TestDecodeListTellsObjectsApart checks that no object has anything of the one before, into which it is decoded.
+func TestDecodeListTellsObjectsApart(t *testing.T) {
+	bare := discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Name: "bare"}}
+	items := []discoveryv1.EndpointSlice{bare, *sliceOfPods(1, 3), bare, *sliceOfPods(2, 100), *sliceOfPods(3, 1), bare}
+	body := encoded(t, runtime.ContentTypeProtobuf, &discoveryv1.EndpointSliceList{ListMeta: metav1.ListMeta{ResourceVersion: "7"}, Items: items})
+	copied := func(object any) listed { return listed{object.(*discoveryv1.EndpointSlice).DeepCopy()} }
+	list, err := decodeList(bytes.NewReader(body), &discoveryv1.EndpointSlice{}, nil, copied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []discoveryv1.EndpointSlice
+	for _, item := range list.Items {
+		got = append(got, *item.kept.(*discoveryv1.EndpointSlice))
+	}
+	if diff := cmp.Diff(items, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("objects (-want +got):\n%s", diff)
+	}
+}
+
 func TestDecodeListRefusesWhatIsCutOff(t *testing.T) {
 	for _, mediaType := range []string{runtime.ContentTypeProtobuf, runtime.ContentTypeJSON} {
 		body := encoded(t, mediaType, serviceList("7", 0, 3))
 		for length := range len(bytes.TrimSpace(body)) {
 			// What stands last in protobuf is empty, and says nothing of the list.
-			list, err := decodeList(bytes.NewReader(body[:length]), &corev1.Service{}, named)
+			list, err := decodeList(bytes.NewReader(body[:length]), &corev1.Service{}, bookkeeping, named)
 			if err == nil && len(list.Items) < 2 {
 				t.Errorf("%s: the first %d of %d bytes are taken for a list of %d", mediaType, length, len(body), len(list.Items))
 			}
@@ -101,7 +121,7 @@ func TestDecodeListRefusesWhatIsNoList(t *testing.T) {
 		"a field without a length":       []byte(protobufPrefix + "\x08\x01"),
 	}
 	for name, body := range tests {
-		if list, err := decodeList(bytes.NewReader(body), &corev1.Service{}, named); err == nil {
+		if list, err := decodeList(bytes.NewReader(body), &corev1.Service{}, bookkeeping, named); err == nil {
 			t.Errorf("%s is taken for a list of %d", name, len(list.Items))
 		}
 	}
@@ -114,7 +134,7 @@ func TestPackedSliceFromAList(t *testing.T) {
 	body := encoded(t, runtime.ContentTypeProtobuf, &discoveryv1.EndpointSliceList{
 		ListMeta: metav1.ListMeta{ResourceVersion: "7"}, Items: []discoveryv1.EndpointSlice{*want, *slice("web", "u2", "6")},
 	})
-	list, err := decodeList(bytes.NewReader(body), &discoveryv1.EndpointSlice{}, newTold().item)
+	list, err := decodeList(bytes.NewReader(body), &discoveryv1.EndpointSlice{}, bookkeeping, newTold().item)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 	"unique"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -31,36 +32,47 @@ type packed struct {
 	uid, version, own uint16
 }
 
-// message is what the types of the Kubernetes API are in protobuf. Its result is the same for the same object.
+// message is what the types of the Kubernetes API are in protobuf. Equal objects are written as equal bytes.
 type message interface {
-	Marshal() ([]byte, error)
+	Reset()
+	Size() int
+	MarshalToSizedBuffer([]byte) (int, error)
 	Unmarshal([]byte) error
 }
 
-// pack takes the two parts as marshal gives them.
-func pack(meta metav1.Object, common, own string) packed {
-	name, uid, version := meta.GetName(), string(meta.GetUID()), meta.GetResourceVersion()
-	return packed{
-		namespace: unique.Make(meta.GetNamespace()),
-		common:    unique.Make(common),
-		text:      name + uid + version + own,
-		uid:       uint16(len(name)),
-		version:   uint16(len(name) + len(uid)),
-		own:       uint16(len(name) + len(uid) + len(version)),
-	}
+// buffers are used again: what is kept is a part of what is written, and a string.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// pack takes the two parts that are kept beside the identity; nil for none.
+func pack(meta metav1.Object, common, own message) packed {
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	text := append((*buffer)[:0], meta.GetName()...)
+	p := packed{namespace: unique.Make(meta.GetNamespace()), uid: uint16(len(text))}
+	text = append(text, meta.GetUID()...)
+	p.version = uint16(len(text))
+	text = append(text, meta.GetResourceVersion()...)
+	p.own = uint16(len(text))
+	text = appendPart(text, own)
+	end := len(text)
+	text = appendPart(text, common)
+	p.text, p.common = string(text[:end]), unique.Make(string(text[end:]))
+	*buffer = text
+	return p
 }
 
-func marshal(part message) string {
-	data, err := part.Marshal()
-	if err != nil {
+func appendPart(data []byte, part message) []byte {
+	if part == nil {
+		return data
+	}
+	begin, size := len(data), part.Size()
+	data = slices.Grow(data, size)[:begin+size]
+	if _, err := part.MarshalToSizedBuffer(data[begin:]); err != nil {
 		// Marshalling into memory has nothing that could fail.
 		panic(fmt.Sprintf("marshal %T: %v", part, err))
 	}
-	return string(data)
+	return data
 }
-
-// The fields of an EndpointSlice and of one of its endpoints that are read without the rest (generated.proto of k8s.io/api).
-const fieldEndpoints, fieldAddresses = 2, 1
 
 // valuesOf gives the values that a field of a length has in a protobuf message.
 func valuesOf(field protowire.Number, message []byte) iter.Seq[[]byte] {
@@ -88,11 +100,12 @@ func valuesOf(field protowire.Number, message []byte) iter.Seq[[]byte] {
 // unpack adds the parts to an empty object. The common part comes last: in protobuf, each says of some of the other's
 // fields that they are empty, and the own part has none of the common one's that count.
 func (p *packed) unpack(object message, meta *metav1.ObjectMeta) {
-	for _, part := range []string{p.text[p.own:], p.common.Value()} {
-		if err := object.Unmarshal([]byte(part)); err != nil {
-			// It is what was marshalled here.
-			panic(fmt.Sprintf("unmarshal %T: %v", object, err))
-		}
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	*buffer = append(append((*buffer)[:0], p.text[p.own:]...), p.common.Value()...)
+	if err := object.Unmarshal(*buffer); err != nil {
+		// It is what was marshalled here.
+		panic(fmt.Sprintf("unmarshal %T: %v", object, err))
 	}
 	meta.Namespace, meta.Name, meta.UID, meta.ResourceVersion = p.GetNamespace(), p.GetName(), p.GetUID(), p.GetResourceVersion()
 }
@@ -161,7 +174,7 @@ func (m Metadata) packService(service *corev1.Service) *packedService {
 			Name: port.Name, Protocol: port.Protocol, Port: port.Port, AppProtocol: port.AppProtocol,
 		})
 	}
-	return &packedService{pack(service, marshal(&corev1.Service{ObjectMeta: m.some(&service.ObjectMeta), Spec: spec}), "")}
+	return &packedService{pack(service, &corev1.Service{ObjectMeta: m.some(&service.ObjectMeta), Spec: spec}, nil)}
 }
 
 func (p *packedService) unpack() *corev1.Service {
@@ -195,14 +208,15 @@ func (m Metadata) packSlice(slice *discoveryv1.EndpointSlice) *packedSlice {
 		isOfPods: slice.Labels[discoveryv1.LabelManagedBy] == endpointSliceController,
 	}
 	common := &discoveryv1.EndpointSlice{ObjectMeta: m.some(&slice.ObjectMeta), AddressType: slice.AddressType, Ports: slice.Ports}
-	own := &discoveryv1.EndpointSlice{ObjectMeta: dated.some(&slice.ObjectMeta), Endpoints: withoutPlace(slice.Endpoints)}
+	own := &discoveryv1.EndpointSlice{ObjectMeta: dated.some(&slice.ObjectMeta), Endpoints: slice.Endpoints}
+	leavePlace(own.Endpoints)
 	if len(slice.Endpoints) <= maxPacked {
-		p.packed = pack(slice, marshal(common), marshal(own))
+		p.packed = pack(slice, common, own)
 		p.endpoints = uint8(len(slice.Endpoints))
 	} else {
-		p.packed = pack(slice, "", "")
+		p.packed = pack(slice, nil, nil)
 		p.whole = &discoveryv1.EndpointSlice{
-			ObjectMeta: m.and(dated).of(&slice.ObjectMeta), AddressType: slice.AddressType, Ports: slice.Ports, Endpoints: own.Endpoints,
+			ObjectMeta: m.and(dated).of(&slice.ObjectMeta), AddressType: slice.AddressType, Ports: slice.Ports, Endpoints: slices.Clone(own.Endpoints),
 		}
 	}
 	if strings.HasPrefix(p.GetName(), p.service) {
@@ -230,6 +244,7 @@ func (p *packedSlice) addresses() []string {
 		}
 		return all
 	}
+	all = make([]string, 0, p.endpoints)
 	for endpoint := range valuesOf(fieldEndpoints, []byte(p.text[p.own:])) {
 		for address := range valuesOf(fieldAddresses, endpoint) {
 			all = append(all, string(address))
@@ -242,15 +257,13 @@ func (p *packedSlice) serviceKey() types.NamespacedName {
 	return types.NamespacedName{Namespace: p.GetNamespace(), Name: p.service}
 }
 
-// withoutPlace leaves out of endpoints what ties them to their own cluster.
-func withoutPlace(endpoints []discoveryv1.Endpoint) []discoveryv1.Endpoint {
-	kept := make([]discoveryv1.Endpoint, 0, len(endpoints))
-	for _, endpoint := range endpoints {
-		kept = append(kept, discoveryv1.Endpoint{Addresses: endpoint.Addresses, Hostname: endpoint.Hostname, Conditions: discoveryv1.EndpointConditions{
+// leavePlace takes out of endpoints what ties them to their own cluster.
+func leavePlace(endpoints []discoveryv1.Endpoint) {
+	for i, endpoint := range endpoints {
+		endpoints[i] = discoveryv1.Endpoint{Addresses: endpoint.Addresses, Hostname: endpoint.Hostname, Conditions: discoveryv1.EndpointConditions{
 			Ready:       shared(endpoint.Conditions.Ready),
 			Serving:     shared(endpoint.Conditions.Serving),
 			Terminating: shared(endpoint.Conditions.Terminating),
-		}})
+		}}
 	}
-	return kept
 }

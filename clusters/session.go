@@ -164,6 +164,8 @@ func (s *session) end(err error) {
 type reflected interface {
 	cache.ReflectorStore
 	item(object any) listed
+	// ignores gives the fields that it has no use for.
+	ignores() fieldSet
 }
 
 // reflector fills a store with the objects of one resource that match a label selector. It begins with a list.
@@ -178,7 +180,7 @@ func (s *session) reflector(client rest.Interface, resource, selector string, ex
 	listWatch := cache.NewFilteredListWatchFromClient(client, resource, metav1.NamespaceAll, choose)
 	listWatch.ListWithContextFunc = func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 		choose(&options)
-		return readList(ctx, client, resource, options, expected, store.item)
+		return readList(ctx, client, resource, options, expected, store)
 	}
 	return cache.NewReflectorWithOptions(cache.ToListWatcherWithWatchListSemantics(s.noting(listWatch, resource), listsFirst{}), expected, store, cache.ReflectorOptions{
 		Name:    s.cluster.Name() + "/" + resource,

@@ -47,6 +47,7 @@ func (c *Cluster) Source(selector labels.Selector, metadata Metadata, notify Not
 	source := &Source{cluster: c, selector: selector}
 	source.services = newStore(keeping(metadata.packService), nil)
 	source.slices = newStore(keeping(metadata.packSlice), (*packedSlice).serviceKey)
+	source.slices.ignored = place
 	source.endpoints = newStore(metadata.stripEndpoints, nil)
 	filled := func() {
 		if source.isSynced() {

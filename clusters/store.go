@@ -21,8 +21,10 @@ type identified interface {
 // store keeps what is needed of the objects of one kind, in the newest version that is known: a Reflector fills it, and
 // a writer adds the answers to its own writes, so that nobody plans from a state that he changed himself.
 type store[T identified] struct {
-	// keep makes of an object, as client-go decodes it, what is kept of it.
+	// keep makes of an object, as client-go decodes it, what is kept of it. It must not hold on to the object or its maps.
 	keep func(any) T
+	// ignored are the fields that it has no use for: the objects of a list come without them.
+	ignored fieldSet
 	// serviceOf gives the Service that an object belongs to.
 	serviceOf func(T) types.NamespacedName
 	// changed is told each Service of which an object has changed; not of the first list after each begin.
@@ -61,7 +63,7 @@ var (
 
 // newStore makes an empty store. Without serviceOf, an object belongs to the Service of its own name.
 func newStore[T identified](keep func(any) T, serviceOf func(T) types.NamespacedName) *store[T] {
-	s := &store[T]{keep: keep, serviceOf: serviceOf, objects: map[types.NamespacedName]T{}, deleted: sets.New[types.UID](), writing: map[types.NamespacedName][]storeChange{}}
+	s := &store[T]{keep: keep, ignored: bookkeeping, serviceOf: serviceOf, objects: map[types.NamespacedName]T{}, deleted: sets.New[types.UID](), writing: map[types.NamespacedName][]storeChange{}}
 	if serviceOf == nil {
 		s.serviceOf = func(object T) types.NamespacedName { return nameOf(object) }
 	} else {
@@ -228,6 +230,10 @@ func (s *store[T]) item(object any) listed {
 	return listed{s.keep(object)}
 }
 
+func (s *store[T]) ignores() fieldSet {
+	return s.ignored
+}
+
 // Replace implements [cache.ReflectorStore]. It takes the list for what it is, also where its versions are older than
 // those that were known.
 func (s *store[T]) Replace(list []any, version string) error {
@@ -239,6 +245,9 @@ func (s *store[T]) Replace(list []any, version string) error {
 	s.mu.Lock()
 	first := !s.synced
 	s.retain(objects, changed)
+	if len(s.objects) == 0 {
+		s.objects = make(map[types.NamespacedName]T, len(objects))
+	}
 	for _, object := range objects {
 		name := nameOf(object)
 		stored, known := s.objects[name]

@@ -1,6 +1,8 @@
 package clusters
 
 import (
+	"maps"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -24,19 +26,17 @@ func shared(condition *bool) *bool {
 	}
 }
 
-// The objects of these two kinds are few. They are the Reflector's own, so they are stripped in place.
+// The objects of these two kinds are few.
 
 func (m Metadata) stripEndpoints(object any) *corev1.Endpoints {
 	endpoints := object.(*corev1.Endpoints)
-	endpoints.ObjectMeta = m.of(&endpoints.ObjectMeta)
-	return endpoints
+	return &corev1.Endpoints{ObjectMeta: m.of(&endpoints.ObjectMeta), Subsets: endpoints.Subsets}
 }
 
 func stripNamespace(object any) *corev1.Namespace {
 	namespace := object.(*corev1.Namespace)
-	namespace.ObjectMeta = metav1.ObjectMeta{
+	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		Name: namespace.Name, UID: namespace.UID, ResourceVersion: namespace.ResourceVersion,
-		Labels: namespace.Labels, DeletionTimestamp: namespace.DeletionTimestamp,
-	}
-	return namespace
+		Labels: maps.Clone(namespace.Labels), DeletionTimestamp: namespace.DeletionTimestamp,
+	}}
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 
+	discoveryv1 "k8s.io/api/discovery/v1"
 	netutils "k8s.io/utils/net"
 )
 
@@ -36,6 +37,39 @@ func canonical(text string) (netip.Addr, bool) {
 	}
 	address, ok := netip.AddrFromSlice(netutils.ParseIPSloppy(text))
 	return address.Unmap(), ok
+}
+
+// sift gives the addresses that may be written, in their canonical form, and those that may not, as they are. As a rule, the
+// first are just what it was given.
+func (r AddressRule) sift(all []string, family discoveryv1.AddressType) (permitted, denied []string) {
+	differs := func(text string) bool {
+		form, ok := r.form(text, family)
+		return !ok || form != text
+	}
+	if !slices.ContainsFunc(all, differs) {
+		return all, nil
+	}
+	for _, text := range all {
+		if form, ok := r.form(text, family); ok {
+			permitted = append(permitted, form)
+		} else {
+			denied = append(denied, text)
+		}
+	}
+	return permitted, denied
+}
+
+// form gives the canonical form of an address of a family that may be written. It allocates nothing where that is the text.
+func (r AddressRule) form(text string, family discoveryv1.AddressType) (string, bool) {
+	address, ok := canonical(text)
+	if !ok || familyOf(address) != family || !r.permits(address) {
+		return "", false
+	}
+	var buffer [64]byte
+	if form := address.AppendTo(buffer[:0]); string(form) != text {
+		text = string(form)
+	}
+	return text, true
 }
 
 // permits reports whether the address may be written. It takes the canonical form, in which no IPv4-mapped address is left.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"unique"
 
 	corev1 "k8s.io/api/core/v1"
@@ -207,25 +208,45 @@ func (r Rules) fingerprint(object Object) Fingerprint {
 		OwnerReferences: object.GetOwnerReferences(),
 		Finalizers:      object.GetFinalizers(),
 	}
-	var data []byte
-	var err error
-	// Each of them is marshalled as what it is: through an interface, it would have to be on the heap.
+	decided := projections.Get().(*projection)
+	defer projections.Put(decided)
 	switch object := object.(type) {
 	case *corev1.Service:
-		decided := corev1.Service{ObjectMeta: meta, Spec: decidedSpec(object.Spec)}
-		data, err = decided.Marshal()
+		decided.service = corev1.Service{ObjectMeta: meta, Spec: decidedSpec(object.Spec)}
+		return decided.sum(&decided.service)
 	case *discoveryv1.EndpointSlice:
-		decided := discoveryv1.EndpointSlice{ObjectMeta: meta, AddressType: object.AddressType, Ports: object.Ports, Endpoints: object.Endpoints}
-		data, err = decided.Marshal()
+		decided.slice = discoveryv1.EndpointSlice{ObjectMeta: meta, AddressType: object.AddressType, Ports: object.Ports, Endpoints: object.Endpoints}
+		return decided.sum(&decided.slice)
 	case *corev1.Endpoints:
-		decided := corev1.Endpoints{ObjectMeta: meta, Subsets: object.Subsets}
-		data, err = decided.Marshal()
+		decided.endpoints = corev1.Endpoints{ObjectMeta: meta, Subsets: object.Subsets}
+		return decided.sum(&decided.endpoints)
 	}
-	if err != nil {
+	panic(fmt.Sprintf("no part of a pointer: %T", object))
+}
+
+// projection is the room that a fingerprint needs: it is used again, as it is larger than what is kept of an object.
+type projection struct {
+	service   corev1.Service
+	slice     discoveryv1.EndpointSlice
+	endpoints corev1.Endpoints
+	data      []byte
+}
+
+var projections = sync.Pool{New: func() any { return new(projection) }}
+
+func (p *projection) sum(object interface {
+	Reset()
+	Size() int
+	MarshalToSizedBuffer([]byte) (int, error)
+}) Fingerprint {
+	size := object.Size()
+	p.data = slices.Grow(p.data[:0], size)[:size]
+	if _, err := object.MarshalToSizedBuffer(p.data); err != nil {
 		// Marshalling into memory has nothing that could fail.
 		panic(fmt.Sprintf("marshal %T: %v", object, err))
 	}
-	sum := sha256.Sum256(data)
+	object.Reset()
+	sum := sha256.Sum256(p.data)
 	return Fingerprint(sum[:])
 }
 

@@ -127,16 +127,20 @@ func (r Rules) deletions(copies []*Copy, kinds ...Kind) []Change {
 // They are known by their controller: the live pointer. When the selector goes, the EndpointSlice controller forgets the
 // Service and leaves them behind, and kube-proxy would go on using them.
 func (r Rules) strays(copies []*Copy) []Change {
-	var changes []Change
+	var left []*Copy
 	for _, service := range copies {
 		if service.Kind != KindService || !r.owns(service) {
 			continue
 		}
-		for _, c := range sorted(copies) {
+		for _, c := range copies {
 			if c.Kind == KindEndpointSlice && c.Owner == service.UID && c.ManagedBy == endpointSliceController && !c.Terminating {
-				changes = append(changes, deletion(c))
+				left = append(left, c)
 			}
 		}
+	}
+	var changes []Change
+	for _, c := range sorted(left) {
+		changes = append(changes, deletion(c))
 	}
 	return changes
 }

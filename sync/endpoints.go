@@ -1,10 +1,9 @@
 package sync
 
 import (
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -106,9 +105,11 @@ func endpointsPorts(ports []discoveryv1.EndpointPort) []corev1.EndpointPort {
 }
 
 func portSet(ports []corev1.EndpointPort) string {
-	var text strings.Builder
+	var text []byte
 	for _, port := range ports {
-		fmt.Fprintf(&text, "%s/%s/%d/%s,", port.Name, port.Protocol, port.Port, ptr.Deref(port.AppProtocol, ""))
+		text = append(append(append(text, port.Name...), '/'), port.Protocol...)
+		text = strconv.AppendInt(append(text, '/'), int64(port.Port), 10)
+		text = append(append(append(text, '/'), ptr.Deref(port.AppProtocol, "")...), ',')
 	}
-	return text.String()
+	return string(text)
 }

@@ -6,7 +6,10 @@
 package sync
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -166,16 +169,17 @@ func (r Rules) ready(kind Kind, copies []*Copy) int {
 
 // blocked gives an object of these that is not ours, or no longer, and stands under a name that the pointer needs.
 func (r Rules) blocked(pointer Pointer, copies []*Copy) *Copy {
-	names := map[string]bool{}
-	for _, slice := range pointer.Slices {
-		names[slice.Name] = true
-	}
-	for _, c := range sorted(copies) {
-		if !r.owns(c) && (c.Kind != KindEndpointSlice || names[c.Name]) {
-			return c
+	var others []*Copy
+	for _, c := range copies {
+		needed := func(slice *discoveryv1.EndpointSlice) bool { return slice.Name == c.Name }
+		if !r.owns(c) && (c.Kind != KindEndpointSlice || slices.ContainsFunc(pointer.Slices, needed)) {
+			others = append(others, c)
 		}
 	}
-	return nil
+	if len(others) == 0 {
+		return nil
+	}
+	return sorted(others)[0]
 }
 
 func services(copies []*Copy) []*Copy {

@@ -163,15 +163,8 @@ func (r Rules) projectSlice(service *corev1.Service, slice *discoveryv1.Endpoint
 	var denied []string
 	pointer.Endpoints = make([]discoveryv1.Endpoint, 0, len(slice.Endpoints))
 	for _, endpoint := range slice.Endpoints {
-		addresses := make([]string, 0, len(endpoint.Addresses))
-		for _, text := range endpoint.Addresses {
-			address, ok := canonical(text)
-			if !ok || familyOf(address) != slice.AddressType || !rule.permits(address) {
-				denied = append(denied, text)
-				continue
-			}
-			addresses = append(addresses, address.String())
-		}
+		addresses, left := rule.sift(endpoint.Addresses, slice.AddressType)
+		denied = append(denied, left...)
 		if len(addresses) > 0 {
 			pointer.Endpoints = append(pointer.Endpoints, discoveryv1.Endpoint{
 				Addresses: addresses, Conditions: endpoint.Conditions, Hostname: endpoint.Hostname,
