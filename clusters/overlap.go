@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 )
 
 // endpointSliceController is the manager of slices that Kubernetes made for a selector: their addresses are pods.
@@ -21,39 +22,81 @@ type Overlap struct {
 	any atomic.Int64
 
 	mu sync.Mutex
-	// counts are how often the objects of each side hold an address. Their keys refer to nothing: there are many.
+	// holders are the objects of each side that may hold addresses of pods.
+	holders [2]sets.Set[any]
+	// counts are how often the objects of each side hold an address. Their keys refer to nothing: there are many. It is nil
+	// until both sides hold some, which they never do where only one cluster exports.
 	counts map[[16]byte][2]int32
 }
 
 // NewOverlap compares two views. It must be called before their clusters run.
 func NewOverlap(a, b *Source, changed func()) *Overlap {
-	o := &Overlap{changed: changed, counts: map[[16]byte][2]int32{}}
+	o := &Overlap{changed: changed}
 	for side, source := range []*Source{a, b} {
-		source.slices.inserted = func(slice *packedSlice) { o.count(side, podsInSlice(slice), 1) }
-		source.slices.removed = func(slice *packedSlice) { o.count(side, podsInSlice(slice), -1) }
-		source.endpoints.inserted = func(endpoints *corev1.Endpoints) { o.count(side, podsIn(endpoints), 1) }
-		source.endpoints.removed = func(endpoints *corev1.Endpoints) { o.count(side, podsIn(endpoints), -1) }
+		o.holders[side] = sets.New[any]()
+		source.slices.inserted = func(slice *packedSlice) { o.inserted(side, slice) }
+		source.slices.removed = func(slice *packedSlice) { o.removed(side, slice) }
+		source.endpoints.inserted = func(endpoints *corev1.Endpoints) { o.inserted(side, endpoints) }
+		source.endpoints.removed = func(endpoints *corev1.Endpoints) { o.removed(side, endpoints) }
 	}
 	return o
 }
 
-// podsInSlice are the addresses of a slice that Kubernetes made of pods.
-func podsInSlice(slice *packedSlice) []string {
-	if !slice.isOfPods {
-		return nil
+func (o *Overlap) inserted(side int, holder any) {
+	if slice, isSlice := holder.(*packedSlice); isSlice && !slice.isOfPods {
+		return
 	}
-	return slice.addresses()
+	defer o.tellOf(o.any.Load())
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.holders[side].Insert(holder)
+	if o.counts != nil {
+		o.count(side, holder, 1)
+		return
+	}
+	if o.holders[0].Len() == 0 || o.holders[1].Len() == 0 {
+		return
+	}
+	o.counts = map[[16]byte][2]int32{}
+	for side, holders := range o.holders {
+		for holder := range holders {
+			o.count(side, holder, 1)
+		}
+	}
 }
 
-// podsIn are the addresses of Endpoints that are those of pods. Of Endpoints, only newer versions of Kubernetes say who made
-// them, but an address says what it belongs to.
-func podsIn(endpoints *corev1.Endpoints) []string {
+func (o *Overlap) removed(side int, holder any) {
+	defer o.tellOf(o.any.Load())
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.holders[side].Has(holder) && o.counts != nil {
+		o.count(side, holder, -1)
+	}
+	o.holders[side].Delete(holder)
+}
+
+// tellOf tells that there are no longer as many addresses of both as before.
+func (o *Overlap) tellOf(before int64) {
+	if o.any.Load() != before {
+		// Not from here: the store that calls holds its lock.
+		go o.changed()
+	}
+}
+
+// podsOf are the addresses of pods that an object holds: all those of a slice that Kubernetes made. Of Endpoints, only newer
+// versions of Kubernetes say who made them, but an address says what it belongs to.
+func podsOf(holder any) []string {
 	var pods []string
-	for _, subset := range endpoints.Subsets {
-		for _, addresses := range [][]corev1.EndpointAddress{subset.Addresses, subset.NotReadyAddresses} {
-			for _, address := range addresses {
-				if address.TargetRef != nil && address.TargetRef.Kind == "Pod" {
-					pods = append(pods, address.IP)
+	switch holder := holder.(type) {
+	case *packedSlice:
+		return holder.addresses()
+	case *corev1.Endpoints:
+		for _, subset := range holder.Subsets {
+			for _, addresses := range [][]corev1.EndpointAddress{subset.Addresses, subset.NotReadyAddresses} {
+				for _, address := range addresses {
+					if address.TargetRef != nil && address.TargetRef.Kind == "Pod" {
+						pods = append(pods, address.IP)
+					}
 				}
 			}
 		}
@@ -61,13 +104,9 @@ func podsIn(endpoints *corev1.Endpoints) []string {
 	return pods
 }
 
-func (o *Overlap) count(side int, pods []string, change int32) {
-	if len(pods) == 0 {
-		return
-	}
-	before := o.any.Load()
-	o.mu.Lock()
-	for _, text := range pods {
+// count adds to how often a side holds the object's addresses. The caller holds the lock.
+func (o *Overlap) count(side int, holder any, change int32) {
+	for _, text := range podsOf(holder) {
 		address, err := netip.ParseAddr(text)
 		if err != nil {
 			continue
@@ -88,11 +127,6 @@ func (o *Overlap) count(side int, pods []string, change int32) {
 		case wasBoth && !isBoth:
 			o.any.Add(-1)
 		}
-	}
-	o.mu.Unlock()
-	if o.any.Load() != before {
-		// Not from here: the store that calls holds its lock.
-		go o.changed()
 	}
 }
 

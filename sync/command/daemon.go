@@ -24,8 +24,8 @@ import (
 // garbagePercent is how much garbage there may be beside what is in use, as GOGC says it, where reserve counts as in use, too:
 // what is in use is small and lasts, so it is cheap to look through, but where it is very small that would be done too often.
 const (
-	garbagePercent = 50
-	reserve        = 24 << 20 // bytes that are never touched, and so take no memory
+	garbagePercent = 30
+	reserve        = 64 << 20 // bytes that are never touched, and so take no memory
 )
 
 // syncClusters runs the daemon until a signal, or once.
