@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +30,10 @@ func (m *Mirror) apply(ctx context.Context, rules Rules, key Key, plan Plan) err
 		log.Infof("would %s", Summary(plan.Changes))
 		return nil
 	}
+	if m.queue.isPatient(key) && slices.ContainsFunc(plan.Changes, isBirth) && !m.births.begin(key) {
+		return errAwaitsBirth
+	}
+	defer m.births.end(key)
 	var owner types.UID
 	done, rest := 0, plan.Changes
 	defer func() {
@@ -103,10 +108,8 @@ func (m *Mirror) write(ctx context.Context, rules Rules, key Key, change Change)
 		return nil, err
 	}
 	defer m.looks.step()
-	if isBirth(change) && m.queue.isPatient(key) {
-		// Before all that is to hold at the write: it may have to wait.
-		m.births.begin()
-		defer m.births.end()
+	if isBirth(change) {
+		defer m.births.end(key)
 	}
 	if m.MayWrite != nil {
 		if err := m.MayWrite(); err != nil {

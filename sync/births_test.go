@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,7 +31,7 @@ func TestBirthsFollowHowLongTheyTake(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			b := newBirths()
+			b := newBirths(func(Key) {})
 			b.allow(8)
 			for _, took := range test.took {
 				b.learn(took)
@@ -62,7 +61,8 @@ func TestALiveChangeDoesNotWaitForTheBacklogsBirths(t *testing.T) {
 			return nil
 		}
 		b.source.unsynced = true
-		hub := running(t, len(b.source.cached)+1, b.mirror)
+		// There are no more workers than may create: those of the backlog wait outside.
+		hub := running(t, fewestBirths+1, b.mirror)
 		synctest.Wait()
 		for n := range 2 * len(b.source.cached) {
 			b.mirror.births.learn(time.Duration(n) * time.Second)
@@ -86,29 +86,29 @@ func TestALiveChangeDoesNotWaitForTheBacklogsBirths(t *testing.T) {
 	})
 }
 
-// TestABirthThatHadToWaitAsksAfterwardsWhetherItMayWrite: another daemon may have taken over meanwhile.
-func TestABirthThatHadToWaitAsksAfterwardsWhetherItMayWrite(t *testing.T) {
+// TestABirthThatHadToWaitIsPlannedAnew: meanwhile another daemon may have taken over, or the Service may be gone.
+func TestABirthThatHadToWaitIsPlannedAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, sourceOf(exported()))
-		var replaced atomic.Bool
-		b.mirror.MayWrite = func() error {
-			if replaced.Load() {
-				return errors.New("another daemon leads")
-			}
-			return nil
-		}
-		b.mirror.births.begin()
+		other := keyOf("other")
+		b.mirror.births.begin(other)
 		hub := running(t, 1, b.mirror)
 		hub.EnqueueAll()
 		synctest.Wait()
 		if calls := b.take(); len(calls) > 0 {
 			t.Fatalf("it does not wait: %q", calls)
 		}
-		replaced.Store(true)
-		b.mirror.births.end()
+		if depth := b.mirror.Depth(LaneBacklog); depth != 1 {
+			t.Errorf("%d wait in the backlog, not 1", depth)
+		}
+		b.source.set(func() { delete(b.source.cached, web) })
+		b.mirror.births.end(other)
 		synctest.Wait()
 		if calls := b.take(); len(calls) > 0 {
 			t.Errorf("it has looked and written: %q", calls)
+		}
+		if depth := b.mirror.Depth(LaneBacklog); depth != 0 || !b.mirror.births.begin(other) {
+			t.Errorf("it keeps its room, and %d wait", depth)
 		}
 	})
 }

@@ -171,7 +171,7 @@ func NewMirror(name string, direction Direction) *Mirror {
 
 		mirroredEvents: rate.NewLimiter(mirroredPerSecond, mirroredAtOnce),
 	}
-	mirror.endpoints, mirror.births = newTurns(mirror.queue.Add), newBirths()
+	mirror.endpoints, mirror.births = newTurns(mirror.queue.Add), newBirths(mirror.queue.AddBacklog)
 	mirror.queue.lanes.waited = func(lane Lane, wait time.Duration) { mirror.Observer.Waited(lane, wait) }
 	return mirror
 }
@@ -217,6 +217,7 @@ func (m *Mirror) run(ctx context.Context, workers int) {
 	}
 	group.Wait()
 	m.endpoints.stop()
+	m.births.stop()
 }
 
 // tendInterval is how often a direction looks after what no event tells of.
@@ -234,8 +235,8 @@ func (m *Mirror) work(ctx context.Context) bool {
 		return true
 	}
 	verdict, err := m.reconcile(ctx, key)
-	if errors.Is(err, errUnsynced) {
-		// All names are added again once the watches have told all there is.
+	if errors.Is(err, errUnsynced) || errors.Is(err, errAwaitsBirth) {
+		// All names are added again once the watches have told all there is, and a birth is when there is room for it.
 		m.queue.Forget(key)
 		return true
 	}
@@ -261,6 +262,10 @@ func (m *Mirror) reconcile(ctx context.Context, key Key) (Verdict, error) {
 	if m.endpoints.has(key) {
 		// A turn that comes during this look is for the next one, for which the name is queued again.
 		defer m.endpoints.giveBack(key)
+	}
+	if m.births.has(key) {
+		// A name that was admitted need not come to be born.
+		defer m.births.end(key)
 	}
 	verdict, err := m.bring(ctx, key)
 	if (err != nil || verdict.Reason == Held) && m.drained() {
@@ -325,6 +330,8 @@ func (m *Mirror) bring(ctx context.Context, key Key) (Verdict, error) {
 			continue
 		case errors.Is(err, errAwaitsTurn):
 			m.tellDone(look)
+			return plan.Verdict, err
+		case errors.Is(err, errAwaitsBirth):
 			return plan.Verdict, err
 		case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 			return refused(NamespaceTerminating, "%v", err), err

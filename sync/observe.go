@@ -154,9 +154,13 @@ func reference(key Key, uid types.UID) *corev1.ObjectReference {
 	return &corev1.ObjectReference{APIVersion: "v1", Kind: KindService.String(), Namespace: key.Namespace, Name: key.Name, UID: uid}
 }
 
-// Depth is how many names wait in a lane.
+// Depth is how many names wait in a lane, those of the backlog that wait to be born among them.
 func (m *Mirror) Depth(lane Lane) int {
-	return m.queue.Depth(lane)
+	depth := m.queue.Depth(lane)
+	if lane == LaneBacklog {
+		depth += m.births.depth()
+	}
+	return depth
 }
 
 // Pointers counts those that stand in the target.
