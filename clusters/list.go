@@ -161,8 +161,8 @@ func (d *listDecoder) item(data []byte) error {
 	return nil
 }
 
-// reset empties the object, and lets the next one have its maps and endpoints: to make them anew takes more memory than all
-// else of a list.
+// reset empties the object, and lets the next one have its maps and endpoints: to make them anew for each would be a third
+// of what a list allocates.
 func (d *listDecoder) reset() {
 	meta := d.object.(metav1.Object)
 	labels, annotations := meta.GetLabels(), meta.GetAnnotations()

@@ -223,11 +223,12 @@ func TestLaggingSource(t *testing.T) {
 		start := r.a.mark(t)
 		mustBe(t, r.a.Redirect(lagging.URL, r.a.access.CertificateAuthority, ""))
 		r.a.fence(t)
+		before := len(r.xcc.Log())
 		tunnel.Freeze()
 		r.a.export(t, exported("new"), r.a.address(3))
 		r.a.remove(t, "till")
 		r.a.scale(t, "cart", r.a.address(4))
-		before, mark := len(r.xcc.Log()), r.b.mark(t)
+		mark := r.b.mark(t)
 		loggedSince(t, r.xcc, before, "level=error", "cluster="+r.a.Name)
 		r.b.wroteNothing(t, mark)
 

@@ -64,8 +64,8 @@ func TestSlowOrBusyServers(t *testing.T) {
 		removeWrites()
 		r.a.mirrored(t, "cart", r.a.address(1))
 
-		removeReads := r.a.Intercept(proxy.Only("", day, "get", "list", "watch"))
 		logged := len(r.xcc.Log())
+		removeReads := r.a.Intercept(proxy.Only("", day, "get", "list", "watch"))
 		r.a.Reset()
 		loggedSince(t, r.xcc, logged, "level=error", "cluster="+r.a.Name)
 		r.a.export(t, exported("till"), r.a.address(2))
