@@ -22,7 +22,8 @@ type Overlap struct {
 	any atomic.Int64
 
 	mu sync.Mutex
-	// holders are the objects of each side that may hold addresses of pods.
+	// holders are the objects of each side that may hold addresses of pods. The stores have them, too, but theirs is the lock
+	// under which these are told.
 	holders [2]sets.Set[any]
 	// counts are how often the objects of each side hold an address. Their keys refer to nothing: there are many. It is nil
 	// until both sides hold some, which they never do where only one cluster exports.

@@ -33,7 +33,6 @@ func (m *Mirror) apply(ctx context.Context, rules Rules, key Key, plan Plan) err
 	if m.queue.isPatient(key) && slices.ContainsFunc(plan.Changes, isBirth) && !m.births.begin(key) {
 		return errAwaitsBirth
 	}
-	defer m.births.end(key)
 	var owner types.UID
 	done, rest := 0, plan.Changes
 	defer func() {

@@ -59,13 +59,6 @@ func (b *births) begin(key Key) bool {
 	return b.admitted.Has(key)
 }
 
-// has reports whether the name was admitted.
-func (b *births) has(key Key) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.admitted.Has(key)
-}
-
 // end makes room for another, if the name was admitted.
 func (b *births) end(key Key) {
 	b.mu.Lock()

@@ -263,11 +263,11 @@ func (m *Mirror) reconcile(ctx context.Context, key Key) (Verdict, error) {
 		// A turn that comes during this look is for the next one, for which the name is queued again.
 		defer m.endpoints.giveBack(key)
 	}
-	if m.births.has(key) {
-		// A name that was admitted need not come to be born.
-		defer m.births.end(key)
-	}
 	verdict, err := m.bring(ctx, key)
+	if !errors.Is(err, errAwaitsBirth) {
+		// A name that was admitted need not come to be born. One that waits may be admitted by now, for the next look.
+		m.births.end(key)
+	}
 	if (err != nil || verdict.Reason == Held) && m.drained() {
 		return m.evacuate(ctx, key, verdict, err)
 	}
