@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // measureCycle compares how long it takes to bring all pointers into an empty target, and to take them away again, after
@@ -96,7 +98,7 @@ func (l *lab) cycleBare(ctx context.Context, into *cycle) error {
 		return err
 	}
 	work.Do = "delete"
-	return l.measureRemoval(ctx, into, func() error {
+	return l.withdraw(ctx, into, func() error {
 		_, err := l.runFloor(ctx, work)
 		return err
 	})
@@ -136,7 +138,7 @@ func (l *lab) cycleXCC(ctx context.Context, into *cycle) error {
 		return err
 	}
 	if l.options.selects("withdraw") {
-		if err := l.withdraw(ctx, into); err != nil {
+		if err := l.withdraw(ctx, into, func() error { return nil }); err != nil {
 			return err
 		}
 	}
@@ -146,14 +148,21 @@ func (l *lab) cycleXCC(ctx context.Context, into *cycle) error {
 	return xcc.stop(ctx)
 }
 
-// withdraw takes all exported Services away from the source, until xcc has followed, and puts them back.
-func (l *lab) withdraw(ctx context.Context, into *cycle) error {
+// withdraw takes all exported Services away from the source, until the target has none of their pointers, and puts them
+// back. follow is called at the same moment: xcc learns from the source what to do, and the floor has to be told. That the
+// source is busy with it is so in both turns.
+func (l *lab) withdraw(ctx context.Context, into *cycle, follow func() error) error {
 	all, err := l.source.storage.dump(ctx)
 	if err != nil {
 		return err
 	}
 	l.mirrored = 0
-	err = l.measureRemoval(ctx, into, func() error { return l.source.storage.remove(ctx, all) })
+	err = l.measureRemoval(ctx, into, func() error {
+		var group errgroup.Group
+		group.Go(func() error { return l.source.storage.remove(ctx, all) })
+		group.Go(follow)
+		return group.Wait()
+	})
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,7 @@ type lab struct {
 	memory                         []memoryPoint
 	// started are all that ran so far: what is left of them must not outlive the clusters.
 	started []*runningXCC
+	awake   *awake
 }
 
 // site is one of the two clusters. Its controllers are stopped: what they would make is written directly, and it is not
@@ -74,6 +75,11 @@ func newLab(ctx context.Context, options options, log io.Writer) (l *lab, err er
 			return l, err
 		}
 	}
+	awake, err := stayAwake(ctx)
+	if err != nil {
+		l.say("%v", err)
+	}
+	l.awake = awake
 	if l.source, err = l.boot(ctx, cluster.Options{Name: "prod-east", Number: 1}); err != nil {
 		return l, err
 	}
@@ -89,6 +95,9 @@ func (l *lab) close(ctx context.Context) error {
 		if site != nil {
 			errs = append(errs, site.stop(ctx))
 		}
+	}
+	if l.awake != nil {
+		errs = append(errs, l.awake.close())
 	}
 	return errors.Join(append(errs, os.RemoveAll(l.directory))...)
 }

@@ -7,7 +7,7 @@
 //	workload.go, storage.go    the Services, and how they come and go
 //	usage.go, requests.go,     what a process has used, what an API server was asked for, and when a change has reached
 //	observer.go, drive.go      the other side
-//	turns.go                   how often floor and xcc take turns
+//	turns.go, awake.go         how often floor and xcc take turns, and CPUs that don't sleep
 //	row.go, report.go, plot.go what comes out
 //
 // The other files are the experiments, and bare.go is the floor itself: this program, run a second time.
