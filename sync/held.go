@@ -39,14 +39,7 @@ func heldVerdict(withdrawal Verdict) Verdict {
 }
 
 func (m *Mirror) countPointers() int {
-	names := sets.New(m.Target.Keys()...)
-	count := 0
-	for key := range names {
-		if m.InScope(key.Namespace) {
-			count++
-		}
-	}
-	return count
+	return m.scoped(sets.New(m.Target.Keys()...)).Len()
 }
 
 func (m *Mirror) tendBrake(ctx context.Context) error {

@@ -52,7 +52,11 @@ func (m *Mirror) Names() []Key {
 }
 
 func (m *Mirror) names() sets.Set[Key] {
-	keys := sets.New(m.Source.Keys()...).Insert(m.Target.Keys()...)
+	return m.scoped(sets.New(m.Source.Keys()...).Insert(m.Target.Keys()...))
+}
+
+// scoped leaves out the names that the direction is not to look at.
+func (m *Mirror) scoped(keys sets.Set[Key]) sets.Set[Key] {
 	maps.DeleteFunc(keys, func(key Key, _ sets.Empty) bool { return !m.InScope(key.Namespace) })
 	return keys
 }

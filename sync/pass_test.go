@@ -27,10 +27,6 @@ func TestPass(t *testing.T) {
 			p.tried(b, nil)
 			p.tried(a, nil)
 		}, true, 0},
-		{"a key that is listed twice counts once", func(p *pass) {
-			p.begin(sets.New(a, a))
-			p.tried(a, nil)
-		}, true, 0},
 		{"a key that failed once is waited for", func(p *pass) {
 			p.begin(sets.New(a))
 			p.tried(a, failure)
