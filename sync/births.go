@@ -8,16 +8,18 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// births bounds how many Services are created at a time for the backlog. An API server gives Service addresses out one at a
-// time, and takes the longer for each the more are in use (k8s.io/kubernetes, pkg/registry/core/service/ipallocator: Used,
-// which a metric asks for at each): what more workers ask for at a time is done no sooner, and a live change has to wait
-// for it. So their number follows how long it takes. Names wait outside the workers, which live changes need.
+// births bounds how many Services are created at a time. An API server gives Service addresses out one at a time, and takes
+// the longer for each the more are in use (k8s.io/kubernetes, pkg/registry/core/service/ipallocator: Used, which a metric
+// asks for at each): what more workers ask for at a time is done no sooner, and a live change has to wait for it. So their
+// number follows how long it takes. Those of live changes wait for nobody, and take their room from the backlog. Names wait
+// outside the workers, which live changes need.
 type births struct {
 	// call is called with a name that may be born now, and had to wait.
 	call func(Key)
 
 	mu sync.Mutex
-	// admitted are those that may be born now; limit is how many there may be, and most how many there ever may.
+	// admitted are those that may be born now; limit is how many of them there are when one of the backlog has to wait, and
+	// most the most that this can be.
 	admitted    sets.Set[Key]
 	limit, most int
 	waiting     []Key
@@ -47,7 +49,7 @@ func (b *births) allow(workers int) {
 	b.most, b.limit = workers, workers
 }
 
-// begin reports whether the name may be born now. If not, it is called when it may.
+// begin reports whether a name of the backlog may be born now. If not, it is called when it may.
 func (b *births) begin(key Key) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -57,6 +59,13 @@ func (b *births) begin(key Key) bool {
 		b.admit(key)
 	}
 	return b.admitted.Has(key)
+}
+
+// beginLive has a name be born now. Where it is among those that wait, it is called in its turn all the same.
+func (b *births) beginLive(key Key) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.admitted.Insert(key)
 }
 
 // end makes room for another, if the name was admitted.

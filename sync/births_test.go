@@ -43,7 +43,7 @@ func TestBirthsFollowHowLongTheyTake(t *testing.T) {
 	}
 }
 
-// TestALiveChangeDoesNotWaitForTheBacklogsBirths: however few of the backlog are created at a time.
+// TestALiveChangeDoesNotWaitForTheBacklogsBirths: however few of the backlog are created at a time. It takes the room of one.
 func TestALiveChangeDoesNotWaitForTheBacklogsBirths(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, sourceOf(exported()))
@@ -73,11 +73,16 @@ func TestALiveChangeDoesNotWaitForTheBacklogsBirths(t *testing.T) {
 		if len(underWay) != fewestBirths {
 			t.Errorf("%d of the backlog are created at a time, not %d", len(underWay), fewestBirths)
 		}
+		time.Sleep(time.Second / 2)
 		b.source.set(func() { b.source.cached[web] = sourceOf(exported()) })
 		hub.Enqueue(web)
 		synctest.Wait()
 		if len(underWay) != fewestBirths+1 {
 			t.Errorf("the live one waits for them")
+		}
+		time.Sleep(time.Second * 3 / 4)
+		if rest := len(underWay) - fewestBirths - 1; rest != fewestBirths-1 {
+			t.Errorf("%d of the backlog are created beside the live one, not %d", rest, fewestBirths-1)
 		}
 		time.Sleep(time.Minute)
 		if len(underWay) != cap(underWay) {
