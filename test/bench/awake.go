@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os/exec"
 	"runtime"
@@ -28,11 +27,10 @@ func stayAwake(ctx context.Context) (*awake, error) {
 	return a, nil
 }
 
-func (a *awake) close() error {
-	var errs []error
+// close ends it. A loop that has ended already is no error.
+func (a *awake) close() {
 	for _, loop := range a.loops {
-		errs = append(errs, loop.Process.Kill())
-		_ = loop.Wait() // that it was killed is no news
+		_ = loop.Process.Kill()
+		_ = loop.Wait()
 	}
-	return errors.Join(errs...)
 }

@@ -97,7 +97,7 @@ func (l *lab) close(ctx context.Context) error {
 		}
 	}
 	if l.awake != nil {
-		errs = append(errs, l.awake.close())
+		l.awake.close()
 	}
 	return errors.Join(append(errs, os.RemoveAll(l.directory))...)
 }

@@ -37,17 +37,32 @@ func (l *lab) measurePropagation(ctx context.Context) error {
 	for _, rate := range l.options.Rates {
 		l.say("pods of %d Services are replaced, %d in a second", l.exported, rate)
 		var floor, busyFloor, xcc latencies
+		contenders := []struct {
+			all     *latencies
+			measure func() ([]float64, error)
+		}{
+			{&floor, func() ([]float64, error) { return l.propagateBare(ctx, o, rate, false) }},
+			{&busyFloor, func() ([]float64, error) { return l.propagateBare(ctx, o, rate, true) }},
+			{&xcc, func() ([]float64, error) { return l.propagateXCC(ctx, o, rate, &written) }},
+		}
+		// They change places, so that none is always the first.
+		first := 0
 		err := l.turns(func() (func(), error) {
-			bare, err := l.propagateBare(ctx, o, rate, false)
-			if err != nil {
-				return nil, err
+			turn := make(latencies, len(contenders))
+			for i := range contenders {
+				next := (first + i) % len(contenders)
+				measured, err := contenders[next].measure()
+				if err != nil {
+					return nil, err
+				}
+				turn[next] = measured
 			}
-			busy, err := l.propagateBare(ctx, o, rate, true)
-			if err != nil {
-				return nil, err
-			}
-			measured, err := l.propagateXCC(ctx, o, rate, &written)
-			return func() { floor, busyFloor, xcc = append(floor, bare), append(busyFloor, busy), append(xcc, measured) }, err
+			first++
+			return func() {
+				for i, contender := range contenders {
+					*contender.all = append(*contender.all, turn[i])
+				}
+			}, nil
 		})
 		if err != nil {
 			return err
