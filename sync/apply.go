@@ -30,12 +30,8 @@ func (m *Mirror) apply(ctx context.Context, rules Rules, key Key, plan Plan) err
 		log.Infof("would %s", Summary(plan.Changes))
 		return nil
 	}
-	if slices.ContainsFunc(plan.Changes, isBirth) {
-		if !m.queue.isPatient(key) {
-			m.births.beginLive(key)
-		} else if !m.births.begin(key) {
-			return errAwaitsBirth
-		}
+	if slices.ContainsFunc(plan.Changes, isBirth) && !m.births.begin(key, m.queue.isPatient(key)) {
+		return errAwaitsBirth
 	}
 	var owner types.UID
 	done, rest := 0, plan.Changes

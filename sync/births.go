@@ -49,23 +49,20 @@ func (b *births) allow(workers int) {
 	b.most, b.limit = workers, workers
 }
 
-// begin reports whether a name of the backlog may be born now. If not, it is called when it may.
-func (b *births) begin(key Key) bool {
+// begin reports whether the name may be born now, as all may but those of the backlog, which are patient. If not, it is
+// called when it may.
+func (b *births) begin(key Key, patient bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if !patient {
+		b.admitted.Insert(key)
+	}
 	if !b.admitted.Has(key) && !b.asked.Has(key) {
 		b.asked.Insert(key)
 		b.waiting = append(b.waiting, key)
 		b.admit(key)
 	}
 	return b.admitted.Has(key)
-}
-
-// beginLive has a name be born now. Where it is among those that wait, it is called in its turn all the same.
-func (b *births) beginLive(key Key) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.admitted.Insert(key)
 }
 
 // end makes room for another, if the name was admitted.

@@ -96,7 +96,7 @@ func TestABirthThatHadToWaitIsPlannedAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, sourceOf(exported()))
 		other := keyOf("other")
-		b.mirror.births.begin(other)
+		b.mirror.births.begin(other, true)
 		hub := running(t, 1, b.mirror)
 		hub.EnqueueAll()
 		synctest.Wait()
@@ -112,7 +112,7 @@ func TestABirthThatHadToWaitIsPlannedAnew(t *testing.T) {
 		if calls := b.take(); len(calls) > 0 {
 			t.Errorf("it has looked and written: %q", calls)
 		}
-		if depth := b.mirror.Depth(LaneBacklog); depth != 0 || !b.mirror.births.begin(other) {
+		if depth := b.mirror.Depth(LaneBacklog); depth != 0 || !b.mirror.births.begin(other, true) {
 			t.Errorf("it keeps its room, and %d wait", depth)
 		}
 	})
