@@ -43,7 +43,7 @@ type lab struct {
 	memory                         []memoryPoint
 	// started are all that ran so far: what is left of them must not outlive the clusters.
 	started []*runningXCC
-	awake   *awake
+	awake   awake
 }
 
 // site is one of the two clusters. Its controllers are stopped: what they would make is written directly, and it is not
@@ -75,11 +75,9 @@ func newLab(ctx context.Context, options options, log io.Writer) (l *lab, err er
 			return l, err
 		}
 	}
-	awake, err := stayAwake(ctx)
-	if err != nil {
+	if l.awake, err = stayAwake(ctx); err != nil {
 		l.say("%v", err)
 	}
-	l.awake = awake
 	if l.source, err = l.boot(ctx, cluster.Options{Name: "prod-east", Number: 1}); err != nil {
 		return l, err
 	}
@@ -96,9 +94,7 @@ func (l *lab) close(ctx context.Context) error {
 			errs = append(errs, site.stop(ctx))
 		}
 	}
-	if l.awake != nil {
-		l.awake.close()
-	}
+	l.awake.close()
 	return errors.Join(append(errs, os.RemoveAll(l.directory))...)
 }
 
