@@ -17,7 +17,7 @@ import (
 type podChange struct {
 	service types.NamespacedName
 	address string // the new one
-	// acknowledged is when the source's API server had stored it, seen when a watch on the target's slices told of it.
+	// acknowledged is when the source's etcd had stored it, seen when a watch on the target's slices told of it.
 	acknowledged, seen time.Time
 }
 

@@ -27,7 +27,7 @@ func storedPrefixes() []string {
 }
 
 // storage is a cluster's etcd. What is done here costs its API server next to nothing, which the clients under test need
-// for themselves: counting objects, and taking thousands of them away at the same moment.
+// for themselves: counting objects, taking thousands of them away at the same moment, and replacing pods.
 type storage struct {
 	client *clientv3.Client
 }
@@ -132,34 +132,55 @@ func (s storage) restore(ctx context.Context, all []stored) error {
 
 // create writes Services and their slices as an API server would have stored them, but for the Services' virtual IPs.
 func (s storage) create(ctx context.Context, services []service) error {
-	serializer := protobuf.NewSerializer(scheme.Scheme, scheme.Scheme)
 	var all []stored
-	add := func(key string, object runtime.Object) error {
-		var value bytes.Buffer
-		err := serializer.Encode(object, &value)
-		all = append(all, stored{key, value.String()})
-		return err
-	}
 	for _, s := range services {
-		service := s.object()
-		service.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Service"}
-		service.UID, service.CreationTimestamp = fakeUID(s.name), metav1.Now()
-		service.Spec.Type, service.Spec.SessionAffinity = corev1.ServiceTypeClusterIP, corev1.ServiceAffinityNone
-		service.Spec.InternalTrafficPolicy = new(corev1.ServiceInternalTrafficPolicyCluster)
-		service.Spec.IPFamilies, service.Spec.IPFamilyPolicy = []corev1.IPFamily{corev1.IPv4Protocol}, new(corev1.IPFamilyPolicySingleStack)
-		if err := add("/registry/services/specs/"+s.namespace+"/"+s.name, service); err != nil {
+		service, err := storedService(s)
+		if err != nil {
 			return err
 		}
+		all = append(all, service)
 		for n := range s.slices() {
-			slice := s.slice(n, "")
-			slice.TypeMeta = metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice"}
-			slice.UID, slice.CreationTimestamp, slice.Generation = fakeUID(slice.Name), metav1.Now(), 1
-			if err := add("/registry/endpointslices/"+s.namespace+"/"+slice.Name, slice); err != nil {
+			slice, err := storedSlice(s, n, "")
+			if err != nil {
 				return err
 			}
+			all = append(all, slice)
 		}
 	}
 	return s.restore(ctx, all)
+}
+
+// replacePod gives a pod of one slice another address.
+func (s storage) replacePod(ctx context.Context, of service, slice int, address string) error {
+	changed, err := storedSlice(of, slice, address)
+	if err != nil {
+		return err
+	}
+	return s.restore(ctx, []stored{changed})
+}
+
+func storedService(s service) (stored, error) {
+	service := s.object()
+	service.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Service"}
+	service.UID, service.CreationTimestamp = fakeUID(s.name), metav1.Now()
+	service.Spec.Type, service.Spec.SessionAffinity = corev1.ServiceTypeClusterIP, corev1.ServiceAffinityNone
+	service.Spec.InternalTrafficPolicy = new(corev1.ServiceInternalTrafficPolicyCluster)
+	service.Spec.IPFamilies, service.Spec.IPFamilyPolicy = []corev1.IPFamily{corev1.IPv4Protocol}, new(corev1.IPFamilyPolicySingleStack)
+	return asStored("/registry/services/specs/"+s.namespace+"/"+s.name, service)
+}
+
+// storedSlice is that of [service.slice].
+func storedSlice(s service, n int, replaced string) (stored, error) {
+	slice := s.slice(n, replaced)
+	slice.TypeMeta = metav1.TypeMeta{APIVersion: "discovery.k8s.io/v1", Kind: "EndpointSlice"}
+	slice.UID, slice.CreationTimestamp, slice.Generation = fakeUID(slice.Name), metav1.Now(), 1
+	return asStored("/registry/endpointslices/"+s.namespace+"/"+slice.Name, slice)
+}
+
+func asStored(key string, object runtime.Object) (stored, error) {
+	var value bytes.Buffer
+	err := protobuf.NewSerializer(scheme.Scheme, scheme.Scheme).Encode(object, &value)
+	return stored{key, value.String()}, err
 }
 
 // commit gives each object a revision of its own, as an API server does: a watch that is taken up again at a revision
