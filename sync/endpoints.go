@@ -59,17 +59,6 @@ func (r Rules) projectEndpoints(service *corev1.Service, projected []*discoveryv
 	return pointer
 }
 
-func readyInEndpoints(endpoints *corev1.Endpoints) int {
-	if endpoints == nil {
-		return 0
-	}
-	count := 0
-	for _, subset := range endpoints.Subsets {
-		count += len(subset.Addresses)
-	}
-	return count
-}
-
 // portGroup is the addresses that serve the same ports.
 type portGroup struct {
 	ports []corev1.EndpointPort

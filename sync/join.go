@@ -43,9 +43,9 @@ func (r Rules) planJoined(source Source, target Target) Plan {
 		if c := r.blocked(pointer, standing); c != nil {
 			plan.Verdict = r.conflict(c)
 		}
-		plan.Empties = pointer.Ready == 0 && r.ready(KindEndpointSlice, standing) > 0
 	}
 	plan.Changes = r.diff(plan.Pointer, standing)
+	plan.Empties = stance.adds && r.empties(plan.Changes, standing)
 	return plan
 }
 

@@ -23,7 +23,7 @@ type Plan struct {
 	// Withdraws: it deletes the pointer's Service, not to make it anew; or, of a name that both clusters export, the
 	// slices, for another cause than that the target has enough addresses of its own.
 	Withdraws bool
-	// Empties: the pointer's slices, or its Endpoints, have ready addresses before it and none after it.
+	// Empties: a slice of the pointer, or its Endpoints, has ready addresses before it and none after it.
 	Empties bool
 	// Recovers: what was added to the target's own Service stands as long as that has not kept enough addresses for some time.
 	Recovers bool
@@ -64,7 +64,7 @@ func (r Rules) Plan(source Source, target Target) Plan {
 			plan.Changes = r.diff(nil, target.Copies)
 		}
 		plan.Withdraws = plan.deletes() || target.exports() && len(plan.Changes) > 0
-		plan.Empties = r.ready(KindEndpointSlice, target.Copies)+r.ready(KindEndpoints, target.Copies) > 0 && len(plan.Changes) > 0
+		plan.Empties = r.empties(plan.Changes, target.Copies)
 		return plan
 	}
 	if target.exports() {
@@ -92,8 +92,7 @@ func (r Rules) Plan(source Source, target Target) Plan {
 			plan.Verdict = r.conflict(c)
 		}
 		plan.Changes = r.diff(&pointer, target.Copies)
-		plan.Empties = (pointer.Ready == 0 || len(pointer.Slices) == 0) && r.ready(KindEndpointSlice, target.Copies) > 0 ||
-			readyInEndpoints(pointer.Endpoints) == 0 && r.ready(KindEndpoints, target.Copies) > 0
+		plan.Empties = r.empties(plan.Changes, target.Copies)
 	}
 	if target.Namespace == nil {
 		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: source.Service.Namespace}}
@@ -157,14 +156,14 @@ func addressVerdict(source Source, pointer Pointer) Verdict {
 	return Verdict{State: Mirrored}
 }
 
-func (r Rules) ready(kind Kind, copies []*Copy) int {
-	count := 0
-	for _, c := range copies {
-		if c.Kind == kind && r.owns(c) {
-			count += int(c.Ready)
-		}
-	}
-	return count
+// empties reports whether changes take the last ready address out of an object that is ours. That others of the pointer keep
+// theirs does not count: each write is held to one object's version, and somebody else may be taking those at the moment.
+func (r Rules) empties(changes []Change, copies []*Copy) bool {
+	return slices.ContainsFunc(changes, func(change Change) bool {
+		return readyOf(change.Object) == 0 && slices.ContainsFunc(copies, func(c *Copy) bool {
+			return c.Kind == kindOf(change.Object) && c.Name == change.Object.GetName() && c.Ready > 0 && r.owns(c)
+		})
+	})
 }
 
 // blocked gives an object of these that is not ours, or no longer, and stands under a name that the pointer needs.

@@ -254,6 +254,20 @@ func readyAddresses(slice *discoveryv1.EndpointSlice) int {
 	return count
 }
 
+// readyOf counts the ready addresses of one object of a pointer.
+func readyOf(object Object) int {
+	count := 0
+	switch object := object.(type) {
+	case *discoveryv1.EndpointSlice:
+		return readyAddresses(object)
+	case *corev1.Endpoints:
+		for _, subset := range object.Subsets {
+			count += len(subset.Addresses)
+		}
+	}
+	return count
+}
+
 func allAddresses(slice *discoveryv1.EndpointSlice) int {
 	count := 0
 	for _, endpoint := range slice.Endpoints {

@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -8,7 +9,18 @@ import (
 	"pgregory.net/rapid"
 )
 
-// readyIn counts the ready addresses that the pointer has in slices, which kube-proxy reads.
+// ready counts the ready addresses of a pointer in objects of one kind.
+func (r Rules) ready(kind Kind, copies []*Copy) int {
+	count := 0
+	for _, c := range copies {
+		if c.Kind == kind && r.owns(c) {
+			count += int(c.Ready)
+		}
+	}
+	return count
+}
+
+// readyIn counts those that the pointer has in slices, which kube-proxy reads.
 func readyIn(m *model, r Rules) int {
 	return r.ready(KindEndpointSlice, m.copies(r, web))
 }
@@ -24,17 +36,18 @@ func TestMovingAddressesStayReachable(t *testing.T) {
 				slice := source.Slices[rapid.IntRange(0, 2).Draw(t, "slice")]
 				slice.Endpoints = append(slice.Endpoints, endpoint)
 			}
+			source.Slices = slices.DeleteFunc(source.Slices, func(slice *discoveryv1.EndpointSlice) bool { return len(slice.Endpoints) == 0 })
 			return source
 		}
 		green := newModel(dualStack)
 		converge(t, green, r, dualStack, spread())
-		neverWithout(t, green, r, spread())
+		neverWithout(t, green, r, dualStack, spread())
 	})
 }
 
-// TestReadyAddressesAreNeverAllAbsent: whatever else changes, a plan that is not made from a live reading of the source
-// passes through no state in which a pointer that had ready addresses has none. It may change from one endpoints API to
-// another in between.
+// TestReadyAddressesAreNeverAllAbsent: whatever else changes, a plan passes through no state in which a pointer that had
+// ready addresses has none, unless it leads to one, or deletes the Service: then it is made from a live reading of the source.
+// It may change from one endpoints API to another in between.
 func TestReadyAddressesAreNeverAllAbsent(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r, network := drawRules(t), drawNetwork(t)
@@ -42,33 +55,37 @@ func TestReadyAddressesAreNeverAllAbsent(t *testing.T) {
 		before := r
 		before.EndpointsAPI = rapid.SampledFrom([]EndpointsAPI{r.EndpointsAPI, r.EndpointsAPI, Both, SlicesOnly, EndpointsOnly}).Draw(t, "endpoints API before")
 		converge(t, green, before, network, drawSource(t))
-		neverWithoutIn(t, green, r, network, drawSource(t))
+		neverWithout(t, green, r, network, drawSource(t))
 	})
 }
 
-func neverWithout(t *rapid.T, green *model, r Rules, source Source) {
-	t.Helper()
-	neverWithoutIn(t, green, r, dualStack, source)
-}
-
-func neverWithoutIn(t *rapid.T, green *model, r Rules, network Network, source Source) {
+func neverWithout(t *rapid.T, green *model, r Rules, network Network, source Source) {
 	t.Helper()
 	plan := r.Plan(source, green.target(r, web, network))
-	if plan.Destroys() {
+	if plan.deletes() {
 		return
 	}
-	slicesBefore, endpointsBefore := readyIn(green, r), r.ready(KindEndpoints, green.copies(r, web))
-	err := carryOutAnd(green, plan.Changes, func(i int) {
-		slicesNow, endpointsNow := readyIn(green, r), r.ready(KindEndpoints, green.copies(r, web))
-		if slicesBefore+endpointsBefore > 0 && slicesNow+endpointsNow == 0 {
+	type count struct{ slices, all int }
+	now := func() count {
+		inSlices := readyIn(green, r)
+		return count{inSlices, inSlices + r.ready(KindEndpoints, green.copies(r, web))}
+	}
+	before := now()
+	var passed []count
+	if err := carryOutAnd(green, plan.Changes, func(int) { passed = append(passed, now()) }); err != nil {
+		t.Fatalf("carry out %v: %v", describe(plan.Changes), err)
+	}
+	after := now()
+	if (before.all > 0 && after.all == 0 || before.slices > 0 && after.slices == 0) && !plan.Destroys() {
+		t.Fatalf("%v takes the last ready address away, and would be carried out without a live reading", describe(plan.Changes))
+	}
+	for i, step := range passed {
+		if before.all > 0 && after.all > 0 && step.all == 0 {
 			t.Fatalf("the pointer has no ready address after %v of %v", describe(plan.Changes[:i+1]), describe(plan.Changes))
 		}
-		if r.EndpointsAPI != EndpointsOnly && slicesBefore > 0 && slicesNow == 0 {
+		if before.slices > 0 && after.slices > 0 && step.slices == 0 {
 			t.Fatalf("no slice has a ready address after %v of %v", describe(plan.Changes[:i+1]), describe(plan.Changes))
 		}
-	})
-	if err != nil {
-		t.Fatalf("carry out %v: %v", describe(plan.Changes), err)
 	}
 }
 
@@ -114,5 +131,31 @@ func TestSlicesGoFromALiveReadingOnly(t *testing.T) {
 	plan := r.Plan(source, green.target(r, web, dualStack))
 	if !plan.Destroys() {
 		t.Errorf("%v takes the last ready address away, and would be carried out without a live reading", describe(plan.Changes))
+	}
+}
+
+// TestEachSliceIsEmptiedFromALiveReadingOnly: that another slice keeps an address is known from a cache, too.
+func TestEachSliceIsEmptiedFromALiveReadingOnly(t *testing.T) {
+	r := rules(func(r *Rules) { r.EndpointsAPI = SlicesOnly })
+	stays, goes, endpoint := sliceOf("web-0", ready("10.0.0.1")), "web-1", ready("10.0.0.2")
+	tests := []struct {
+		name   string
+		slices []*discoveryv1.EndpointSlice
+		want   bool
+	}{
+		{"its last ready address is not ready any more", []*discoveryv1.EndpointSlice{stays, sliceOf(goes, notReady("10.0.0.2"))}, true},
+		{"it goes", []*discoveryv1.EndpointSlice{stays}, true},
+		{"its address is exchanged for another", []*discoveryv1.EndpointSlice{stays, sliceOf(goes, ready("10.0.0.3"))}, false},
+		{"a third one comes", []*discoveryv1.EndpointSlice{stays, sliceOf(goes, endpoint), sliceOf("web-2", notReady("10.0.0.3"))}, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			green := newModel(dualStack)
+			converge(t, green, r, dualStack, sourceOf(exported(), stays, sliceOf(goes, endpoint)))
+			plan := r.Plan(sourceOf(exported(), test.slices...), green.target(r, web, dualStack))
+			if len(plan.Changes) == 0 || plan.Destroys() != test.want {
+				t.Errorf("%v asks for a live reading: %t", describe(plan.Changes), plan.Destroys())
+			}
+		})
 	}
 }

@@ -116,7 +116,7 @@ func (s State) String() string {
 		text = fmt.Sprintf("Service with UID %s, revision %s and labels %v", s.Service.UID, s.Service.ResourceVersion, s.Service.Labels)
 	}
 	for _, slice := range s.Slices {
-		text += fmt.Sprintf(", slice %s with %d ready addresses and labels %v", slice.Name, ready(slice, nil), slice.Labels)
+		text += fmt.Sprintf(", slice %s with %d ready addresses and labels %v", slice.Name, len(readyOf(slice, nil)), slice.Labels)
 	}
 	return text
 }

@@ -10,10 +10,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/ptr"
 )
 
-// destruction is a write that took something away: a pointer's Service, or the last address that was ready.
+// destruction is a write that took something away: a pointer's Service, or the last address that was ready in one of its
+// slices or in its Endpoints.
 type destruction struct {
 	request Request
 	key     Key
@@ -21,6 +23,11 @@ type destruction struct {
 	of      *Version
 	pointer State // as it stood just before
 	service bool
+	// taken are the addresses that were ready in objects of that kind, and are in none of them any more.
+	taken sets.Set[string]
+	// others: while the object stood as it was found, another of its kind had ready addresses. Each write is held to one
+	// object's version, so that two that take one slice each may leave none together.
+	others bool
 }
 
 // judgeProofs is I4. I5 follows from it: a source that is silent, another one, or not read yet answers no such read.
@@ -29,7 +36,7 @@ func (d direction) judgeProofs(report *Report) {
 	for _, lost := range d.destructions() {
 		report.Destructions++
 		if reason := d.unproven(lost, reads); reason != "" {
-			what := "took the last ready address from"
+			what := fmt.Sprintf("took the last ready address of its %s from", lost.of.ID.Kind)
 			if lost.service {
 				what = "deleted the Service of"
 			}
@@ -62,12 +69,24 @@ func (d direction) destructions() []destruction {
 			all = append(all, lost)
 			continue
 		}
-		left := d.target.History.State(key, after.Revision)
-		if d.readyIn(pointer, request.kind()) > 0 && d.readyIn(left, request.kind()) == 0 {
+		if len(readyOf(before.Object, nil)) > 0 && len(readyOf(after.Object, nil)) == 0 {
+			left := d.target.History.State(key, after.Revision)
+			lost.taken = d.readyIn(pointer, before.ID.Kind).Difference(d.readyIn(left, before.ID.Kind))
+			lost.others = d.hadOthers(lost)
+		}
+		if len(lost.taken) > 0 {
 			all = append(all, lost)
 		}
 	}
 	return all
+}
+
+func (d direction) hadOthers(lost destruction) bool {
+	return slices.ContainsFunc(d.target.History.During(lost.key, lost.of.after, lost.request.Received), func(pointer State) bool {
+		return slices.ContainsFunc(pointer.objects(), func(object Object) bool {
+			return kindOf(object) == lost.of.ID.Kind && object.GetName() != lost.of.ID.Name && d.owns(object) && len(readyOf(object, nil)) > 0
+		})
+	})
 }
 
 // unproven says why nothing justified a destruction; empty where something did.
@@ -155,7 +174,8 @@ func (d direction) isRefusedThere(lost destruction, since time.Time) bool {
 	return false
 }
 
-// hasNoneReady reports whether, after the Service, its endpoints were read, and none of them may have been ready.
+// hasNoneReady reports whether, after the Service, its endpoints were read, and none of them may have been ready; of what
+// was not all that the pointer had, none of those that were taken.
 func (d direction) hasNoneReady(lost destruction, get Request, reads []Request) bool {
 	for _, list := range reads {
 		if list.Received.Before(get.Received) || list.Completed.After(lost.request.Received) || list.Code != 200 || !isConsistent(list) ||
@@ -163,7 +183,8 @@ func (d direction) hasNoneReady(lost destruction, get Request, reads []Request) 
 			continue
 		}
 		for _, state := range d.source.History.During(lost.key, list.Received, list.Completed) {
-			if d.readyToMirror(state) == 0 {
+			ready := d.readyToMirror(state)
+			if len(ready) == 0 || lost.others && len(ready.Intersection(lost.taken)) == 0 {
 				return true
 			}
 		}
@@ -182,47 +203,48 @@ func readsEndpoints(read Request, service string) bool {
 	return slices.Contains(strings.Split(asked.Query().Get("labelSelector"), ","), discoveryv1.LabelServiceName+"="+service)
 }
 
-// readyToMirror counts what of the source's state is ready and may be written into the target.
-func (d direction) readyToMirror(source State) int {
-	count := 0
+// readyToMirror gives what of the source's state is ready and may be written into the target.
+func (d direction) readyToMirror(source State) sets.Set[string] {
+	addresses := sets.New[string]()
 	for _, slice := range source.Slices {
 		if slice.Labels[exportLabel] == "true" && !isMarked(slice) {
-			count += ready(slice, d.target.ServiceCIDRs)
+			addresses = addresses.Union(readyOf(slice, d.target.ServiceCIDRs))
 		}
 	}
-	return count
+	return addresses
 }
 
-// readyIn counts the ready addresses of a pointer in one of the two APIs.
-func (d direction) readyIn(pointer State, kind string) int {
-	count := 0
-	switch kind {
-	case KindEndpointSlice:
-		for _, slice := range pointer.Slices {
-			if d.owns(slice) {
-				count += ready(slice, nil)
-			}
-		}
-	case KindEndpoints:
-		if pointer.Endpoints != nil && d.owns(pointer.Endpoints) {
-			for _, subset := range pointer.Endpoints.Subsets {
-				count += len(subset.Addresses)
-			}
+// readyIn gives the ready addresses of a pointer in its objects of one kind.
+func (d direction) readyIn(pointer State, kind string) sets.Set[string] {
+	addresses := sets.New[string]()
+	for _, object := range pointer.objects() {
+		if kindOf(object) == kind && d.owns(object) {
+			addresses = addresses.Union(readyOf(object, nil))
 		}
 	}
-	return count
+	return addresses
 }
 
-func ready(slice *discoveryv1.EndpointSlice, serviceCIDRs []netip.Prefix) int {
-	count := 0
-	for _, endpoint := range slice.Endpoints {
-		for _, address := range endpoint.Addresses {
-			if ptr.Deref(endpoint.Conditions.Ready, true) && Allowed(address, serviceCIDRs) {
-				count++
+// readyOf gives the ready addresses of an object, without those that may not be written.
+func readyOf(object Object, serviceCIDRs []netip.Prefix) sets.Set[string] {
+	addresses := sets.New[string]()
+	switch object := object.(type) {
+	case *discoveryv1.EndpointSlice:
+		for _, endpoint := range object.Endpoints {
+			for _, address := range endpoint.Addresses {
+				if ptr.Deref(endpoint.Conditions.Ready, true) && Allowed(address, serviceCIDRs) {
+					addresses.Insert(address)
+				}
+			}
+		}
+	case *corev1.Endpoints:
+		for _, subset := range object.Subsets {
+			for _, address := range subset.Addresses {
+				addresses.Insert(address.IP)
 			}
 		}
 	}
-	return count
+	return addresses
 }
 
 // witnesses are the last reads of the source before a destruction, and the source's state then.

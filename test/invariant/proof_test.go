@@ -121,6 +121,32 @@ func TestALossNeedsAProof(t *testing.T) {
 			other.Endpoints[0].Addresses = []string{"10.1.0.2"}
 			f.update(west, pointer.Slices[0], other)
 		}},
+		"one of two slices is emptied when its address is not ready": {"", func(f *forgery, source, pointer State) {
+			f.second(pointer)
+			f.notReady(source)
+			f.get(east, "cart", 200, "")
+			f.list(east, "cart", "")
+			f.update(west, pointer.Slices[0], emptied(pointer.Slices[0]))
+		}},
+		"one of two slices is emptied though its address is ready": {"I4", func(f *forgery, source, pointer State) {
+			f.second(pointer)
+			f.get(east, "cart", 200, "")
+			f.list(east, "cart", "")
+			f.update(west, pointer.Slices[0], emptied(pointer.Slices[0]))
+		}},
+		"one of two slices is emptied when nobody asked for the endpoints": {"I4", func(f *forgery, source, pointer State) {
+			f.second(pointer)
+			f.notReady(source)
+			f.update(west, pointer.Slices[0], emptied(pointer.Slices[0]))
+		}},
+		"one of two slices is emptied just after somebody deleted the other": {"", func(f *forgery, source, pointer State) {
+			second := f.second(pointer)
+			f.notReady(source)
+			f.get(east, "cart", 200, "")
+			f.list(east, "cart", "")
+			f.remove(west, "bob", second, nil)
+			f.update(west, pointer.Slices[0], emptied(pointer.Slices[0]))
+		}},
 		"emptied when the name was taken by somebody else": {"", func(f *forgery, source, pointer State) {
 			taken := pointer.Service.DeepCopy()
 			taken.Labels = map[string]string{exportLabel: "true"}
@@ -146,6 +172,17 @@ func (f *forgery) notReady(source State) {
 	slice := endpoints("cart", "10.1.0.1", false)
 	slice.UID = source.Slices[0].UID
 	f.put(east, "kcm", "update", slice)
+}
+
+// second adds another slice with a ready address to a Service and its pointer.
+func (f *forgery) second(pointer State) Object {
+	slice := endpoints("cart", "10.1.0.2", true)
+	slice.Name, slice.UID = "cart-fghij", "second slice"
+	f.put(east, "kcm", "create", slice)
+	copied := pointer.Slices[0].DeepCopy()
+	copied.Name, copied.UID = "cart-00000000000000ff", "second copy"
+	copied.Endpoints[0].Addresses = []string{"10.1.0.2"}
+	return f.put(west, XCC, "create", copied)
 }
 
 func emptied(slice *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
