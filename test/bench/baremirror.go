@@ -89,7 +89,8 @@ func (b *bare) put(ctx context.Context, pointers map[types.NamespacedName]*disco
 		slice.Endpoints = append(slice.Endpoints, discoveryv1.Endpoint{Addresses: endpoint.Addresses, Conditions: endpoint.Conditions})
 	}
 	slices.SortFunc(slice.Endpoints, func(a, b discoveryv1.Endpoint) int { return strings.Compare(a.Addresses[0], b.Addresses[0]) })
-	if _, err := b.target.DiscoveryV1().EndpointSlices(slice.Namespace).Update(ctx, &slice, metav1.UpdateOptions{}); err != nil {
+	options := metav1.UpdateOptions{FieldManager: fieldManager}
+	if _, err := b.target.DiscoveryV1().EndpointSlices(slice.Namespace).Update(ctx, &slice, options); err != nil {
 		return err
 	}
 	if !b.WriteEndpoints {
@@ -99,7 +100,7 @@ func (b *bare) put(ctx context.Context, pointers map[types.NamespacedName]*disco
 		Namespace: key.Namespace, Name: key.Name, Annotations: slice.Annotations,
 		Labels: map[string]string{labelExport: follower, discoveryv1.LabelSkipMirror: "true"},
 	}, Subsets: subsets(&slice)}
-	_, err := b.target.CoreV1().Endpoints(key.Namespace).Update(ctx, endpoints, metav1.UpdateOptions{})
+	_, err := b.target.CoreV1().Endpoints(key.Namespace).Update(ctx, endpoints, options)
 	return err
 }
 

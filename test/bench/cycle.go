@@ -152,7 +152,7 @@ func (l *lab) cycleXCC(ctx context.Context, into *cycle) error {
 // back. follow is called at the same moment: xcc learns from the source what to do, and the floor has to be told. That the
 // source is busy with it is so in both turns.
 func (l *lab) withdraw(ctx context.Context, into *cycle, follow func() error) error {
-	all, err := l.source.storage.dump(ctx)
+	all, err := l.source.storage.dump(ctx, storedPrefixes()...)
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,10 @@ func (l *lab) measurePropagation(ctx context.Context) error {
 		return err
 	}
 	defer o.close()
+	kept, err := l.target.storage.bookkeeping(ctx)
+	if err != nil {
+		return err
+	}
 	var written writtenPerChange
 	for _, rate := range l.options.Rates {
 		l.say("pods of %d Services are replaced, %d in a second", l.exported, rate)
@@ -41,8 +45,8 @@ func (l *lab) measurePropagation(ctx context.Context) error {
 			all     *latencies
 			measure func() ([]float64, error)
 		}{
-			{&floor, func() ([]float64, error) { return l.propagateBare(ctx, o, rate, false) }},
-			{&busyFloor, func() ([]float64, error) { return l.propagateBare(ctx, o, rate, true) }},
+			{&floor, func() ([]float64, error) { return l.propagateBare(ctx, o, rate, kept, false) }},
+			{&busyFloor, func() ([]float64, error) { return l.propagateBare(ctx, o, rate, kept, true) }},
 			{&xcc, func() ([]float64, error) { return l.propagateXCC(ctx, o, rate, &written) }},
 		}
 		// They change places, so that none is always the first.
@@ -118,7 +122,11 @@ func (w *writtenPerChange) add(asked requests, changes int) {
 	w.others, w.reads = append(w.others, per(asked.writes()-slices-endpoints)), append(w.reads, per(asked.reads()))
 }
 
-func (l *lab) propagateBare(ctx context.Context, o *observer, rate int, writeEndpoints bool) ([]float64, error) {
+// propagateBare gives the floor objects as a client leaves them that never thought of the API server's bookkeeping.
+func (l *lab) propagateBare(ctx context.Context, o *observer, rate int, kept bookkeeping, writeEndpoints bool) ([]float64, error) {
+	if err := l.target.storage.putBack(ctx, kept); err != nil {
+		return nil, err
+	}
 	floor, err := l.startFloor(ctx, job{Do: "mirror", WriteEndpoints: writeEndpoints})
 	if err != nil {
 		return nil, err

@@ -98,10 +98,10 @@ type stored struct {
 	key, value string
 }
 
-// dump reads all objects, in the order of the prefixes.
-func (s storage) dump(ctx context.Context) ([]stored, error) {
+// dump reads all objects under some prefixes, in their order.
+func (s storage) dump(ctx context.Context, prefixes ...string) ([]stored, error) {
 	var all []stored
-	for _, prefix := range storedPrefixes() {
+	for _, prefix := range prefixes {
 		from := prefix
 		for {
 			page, err := s.client.Get(ctx, from, clientv3.WithRange(clientv3.GetPrefixRangeEnd(prefix)), clientv3.WithLimit(1000))
