@@ -93,6 +93,20 @@ func TestDestructionNeedsALiveReading(t *testing.T) {
 	}
 }
 
+// TestASliceThatAWatchHasLostIsKept: that the pointer keeps other addresses is no reason to believe a cache.
+func TestASliceThatAWatchHasLostIsKept(t *testing.T) {
+	whole := sourceOf(exported(), sliceOf("web-1", ready("10.0.0.1")), sliceOf("web-2", ready("10.0.0.2")))
+	b := newBench(t, whole)
+	b.settle(t, web)
+	b.source.cached[web], b.source.live[web] = sourceOf(whole.Service, whole.Slices[1]), whole
+	if verdict, err := b.reconcile(t, web); err != nil || verdict != (Verdict{State: Mirrored}) {
+		t.Errorf("%s, %v", verdict, err)
+	}
+	if diff := cmp.Diff([]string{"live shop/web"}, b.take()); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
+
 func TestUnprovenOrUnsyncedReadsWriteNothing(t *testing.T) {
 	whole := sourceOf(exported(), sliceOf("web-1", ready("10.0.0.1")))
 	tests := []struct {

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/client-go/util/workqueue"
 )
 
 func keyOf(name string) Key { return Key{Namespace: "shop", Name: name} }
@@ -101,17 +99,6 @@ func TestQueueOrder(t *testing.T) {
 	}
 }
 
-// newQueueAndStorage makes a queue as [NewQueue] does, and lets its storage be seen.
-func newQueueAndStorage() (*Queue, *lanes) {
-	urgent, patient := &keySet{keys: sets.New[Key]()}, &keySet{keys: sets.New[Key]()}
-	storage := newLanes(urgent, patient)
-	keys := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[Key]{Queue: storage})
-	delaying := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[Key]{Queue: keys})
-	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[Key](retryFirst, retryLast)
-	limited := workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[Key]{DelayingQueue: delaying})
-	return &Queue{TypedRateLimitingInterface: limited, urgent: urgent, patient: patient}, storage
-}
-
 func TestRetryWaitsInTheBacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := NewQueue("test")
@@ -164,13 +151,13 @@ func TestQueueDoesNotGrow(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			q, storage := newQueueAndStorage()
+			q := NewQueue("test")
 			defer q.ShutDown()
 			test.add(q)
 			if q.Len() != 1 {
 				t.Errorf("one key counts as %d", q.Len())
 			}
-			if places := storage.live.keys.Len() + storage.waiting.keys.Len(); places > 1 {
+			if places := q.lanes.live.keys.Len() + q.lanes.waiting.keys.Len(); places > 1 {
 				t.Errorf("one key holds %d places", places)
 			}
 		})

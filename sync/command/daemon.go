@@ -21,13 +21,6 @@ import (
 	"xcc/sync/report"
 )
 
-// garbagePercent is how much garbage there may be beside what is in use, as GOGC says it, where reserve counts as in use, too:
-// what is in use is small and lasts, so it is cheap to look through, but where it is very small that would be done too often.
-const (
-	garbagePercent = 30
-	reserve        = 64 << 20 // bytes that are never touched, and so take no memory
-)
-
 // syncClusters runs the daemon until a signal, or once.
 func syncClusters(c *cli.Context, stderr io.Writer) error {
 	if c.Args().Present() {
@@ -35,7 +28,7 @@ func syncClusters(c *cli.Context, stderr io.Writer) error {
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
-		defer runtime.KeepAlive(make([]byte, reserve))
+		defer runtime.KeepAlive(newReserve())
 	}
 	metrics := report.NewMetrics(c.App.Version)
 	workqueue.SetProvider(metrics.Workqueues())
