@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -16,15 +18,8 @@ func (l *lab) measureCycle(ctx context.Context) error {
 	}
 	var floor, xcc cycle
 	for n := range l.options.Cycles {
-		// The turns change places, so that neither is always the first.
-		turns := []func() error{
-			func() error { return l.cycleBare(ctx, &floor) },
-			func() error { return l.cycleXCC(ctx, &xcc) },
-		}
-		for i := range turns {
-			if err := turns[(i+n)%len(turns)](); err != nil {
-				return err
-			}
+		if err := l.cycle(ctx, &floor, &xcc, n%2 == 1); err != nil {
+			return err
 		}
 	}
 	if l.options.selects("initial") {
@@ -65,87 +60,130 @@ type times struct {
 
 const grantedNote = "the part of the time is left out in which CPU time that was asked for was not given"
 
-func (t *times) add(elapsed time.Duration, before cpuDemand) {
-	t.clock = append(t.clock, elapsed.Seconds())
-	t.granted = append(t.granted, elapsed.Seconds()*(1-demandOfMachine().stolenSince(before)))
+func (t *times) add(s span) {
+	t.clock, t.granted = append(t.clock, s.clock), append(t.granted, s.granted)
 }
 
-func (l *lab) cycleBare(ctx context.Context, into *cycle) error {
+// span is one of them.
+type span struct {
+	clock, granted float64
+}
+
+func (s *span) add(elapsed time.Duration, before cpuDemand) {
+	s.clock += elapsed.Seconds()
+	s.granted += elapsed.Seconds() * (1 - demandOfMachine().stolenSince(before))
+}
+
+// cycle has the floor and xcc create all pointers side by side, each in a target of its own, and then take them away, one
+// after the other: the source can't be stopped for the one of them that it has something to tell.
+func (l *lab) cycle(ctx context.Context, floor, xcc *cycle, isXCCFirst bool) (err error) {
 	if err := l.freshTarget(ctx); err != nil {
 		return err
 	}
-	l.say("the floor creates the pointers of %d Services", l.exported)
-	work := job{Do: "create", Services: l.exported, Endpoints: l.options.Endpoints}
-	demand := demandOfMachine()
-	floor, err := l.startFloor(ctx, work)
-	if err != nil {
-		return err
-	}
-	elapsed, err := floor.await(done)
-	if err != nil {
-		return err
-	}
-	into.create.add(elapsed, demand)
-	used, err := usageOf(floor.pid())
-	if err != nil {
-		return err
-	}
-	into.cpu, into.peak = append(into.cpu, used.cpu.Seconds()), append(into.peak, float64(used.peak)/mebibyte)
-	if err := floor.stop(); err != nil {
-		return err
-	}
-	if err := l.wantPointers(ctx); err != nil || !l.options.selects("withdraw") {
-		return err
-	}
-	work.Do = "delete"
-	return l.withdraw(ctx, into, func() error {
-		_, err := l.runFloor(ctx, work)
-		return err
-	})
-}
-
-func (l *lab) cycleXCC(ctx context.Context, into *cycle) error {
+	bare := l.target
+	defer func() { err = errors.Join(err, bare.stop(context.WithoutCancel(ctx))) }()
+	l.target = nil
 	if err := l.freshTarget(ctx); err != nil {
 		return err
 	}
-	l.say("xcc creates the pointers of %d Services", l.exported)
+	if err := l.createSideBySide(ctx, bare, floor, xcc, isXCCFirst); err != nil || !l.options.selects("withdraw") {
+		return err
+	}
+	turns := []func() error{
+		func() error { return l.on(bare, func() error { return l.removeBare(ctx, floor) }) },
+		func() error { return l.removeXCC(ctx, xcc) },
+	}
+	if isXCCFirst {
+		slices.Reverse(turns)
+	}
+	for _, turn := range turns {
+		if err := turn(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *lab) createSideBySide(ctx context.Context, bare *site, floor, xcc *cycle, isXCCFirst bool) error {
+	l.say("the floor and xcc each create the pointers of %d Services", l.exported)
 	before, err := requestsTo(ctx, l.target.client)
 	if err != nil {
 		return err
 	}
-	demand := demandOfMachine()
-	xcc, err := l.startXCC(ctx, "--max-delete-percent", "100")
-	if err != nil {
+	var runningFloor *runningFloor
+	var runningXCC *runningXCC
+	contenders := []*contender{
+		{target: bare, start: func() (_ client, await func() error, err error) {
+			err = l.on(bare, func() (err error) {
+				runningFloor, err = l.startFloor(ctx, job{Do: "create", Services: l.exported, Endpoints: l.options.Endpoints})
+				return err
+			})
+			return runningFloor, func() error { _, err := runningFloor.await(done); return err }, err
+		}},
+		{target: l.target, start: func() (_ client, await func() error, err error) {
+			runningXCC, err = l.startXCC(ctx)
+			return runningXCC, func() error { _, err := runningXCC.awaitSync(ctx); return err }, err
+		}},
+	}
+	turns := slices.Clone(contenders)
+	if isXCCFirst {
+		slices.Reverse(turns)
+	}
+	if err := sideBySide(ctx, turns...); err != nil {
 		return err
 	}
-	elapsed, err := xcc.awaitSync(ctx)
-	if err != nil {
+	if err := floor.note(contenders[0].spent, runningFloor.pid()); err != nil {
 		return err
 	}
-	into.create.add(elapsed, demand)
-	used, err := xcc.usage()
-	if err != nil {
+	if err := xcc.note(contenders[1].spent, runningXCC.PID()); err != nil {
 		return err
 	}
-	into.cpu, into.peak = append(into.cpu, used.cpu.Seconds()), append(into.peak, float64(used.peak)/mebibyte)
 	after, err := requestsTo(ctx, l.target.client)
 	if err != nil {
 		return err
 	}
-	into.reads = append(into.reads, float64(after.since(before).reads())/float64(l.exported))
+	xcc.reads = append(xcc.reads, float64(after.since(before).reads())/float64(l.exported))
 	l.mirrored = l.exported
-	if err := l.wantPointers(ctx); err != nil {
+	return errors.Join(l.on(bare, func() error { return l.wantPointers(ctx) }), l.wantPointers(ctx),
+		runningXCC.complaints(), runningXCC.stop(ctx), runningFloor.stop())
+}
+
+// note takes down what the creation has cost.
+func (c *cycle) note(spent span, pid int) error {
+	c.create.add(spent)
+	used, err := usageOf(pid)
+	c.cpu, c.peak = append(c.cpu, used.cpu.Seconds()), append(c.peak, float64(used.peak)/mebibyte)
+	return err
+}
+
+// on has something done with another target.
+func (l *lab) on(target *site, do func() error) error {
+	before := l.target
+	defer func() { l.target = before }()
+	l.target = target
+	return do()
+}
+
+func (l *lab) removeBare(ctx context.Context, floor *cycle) error {
+	return l.withdraw(ctx, floor, func() error {
+		_, err := l.runFloor(ctx, job{Do: "delete", Services: l.exported, Endpoints: l.options.Endpoints})
+		return err
+	})
+}
+
+func (l *lab) removeXCC(ctx context.Context, into *cycle) error {
+	xcc, err := l.startXCC(ctx, "--max-delete-percent", "100")
+	if err != nil {
 		return err
 	}
-	if l.options.selects("withdraw") {
-		if err := l.withdraw(ctx, into, func() error { return nil }); err != nil {
-			return err
-		}
-	}
-	if err := xcc.complaints(); err != nil {
+	if _, err := xcc.awaitSync(ctx); err != nil {
 		return err
 	}
-	return xcc.stop(ctx)
+	l.mirrored = 0
+	if err := l.withdraw(ctx, into, func() error { return nil }); err != nil {
+		return err
+	}
+	return errors.Join(xcc.complaints(), xcc.stop(ctx))
 }
 
 // withdraw takes all exported Services away from the source, until the target has none of their pointers, and puts them
@@ -156,7 +194,6 @@ func (l *lab) withdraw(ctx context.Context, into *cycle, follow func() error) er
 	if err != nil {
 		return err
 	}
-	l.mirrored = 0
 	err = l.measureRemoval(ctx, into, func() error {
 		var group errgroup.Group
 		group.Go(func() error { return l.source.storage.remove(ctx, all) })
@@ -190,7 +227,9 @@ func (l *lab) measureRemoval(ctx context.Context, into *cycle, remove func() err
 	if err := l.target.storage.awaitEmpty(waiting); err != nil {
 		return err
 	}
-	into.remove.add(time.Since(started), demand)
+	var spent span
+	spent.add(time.Since(started), demand)
+	into.remove.add(spent)
 	if err := <-removed; err != nil {
 		return err
 	}

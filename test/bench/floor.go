@@ -53,7 +53,7 @@ func (l *lab) startFloor(ctx context.Context, job job) (*runningFloor, error) {
 	if err != nil {
 		return nil, err
 	}
-	job.Kubeconfig, job.Source, job.Target, job.Origin = l.kubeconfig, l.source.access.Context, l.target.access.Context, l.source.uid
+	job.Kubeconfig, job.Source, job.Target, job.Origin = l.target.kubeconfig, l.source.access.Context, l.target.access.Context, l.source.uid
 	work, err := json.Marshal(job)
 	if err != nil {
 		return nil, err
@@ -115,4 +115,9 @@ func (l *lab) runFloor(ctx context.Context, job job) (time.Duration, error) {
 
 func (f *runningFloor) pid() int {
 	return f.command.Process.Pid
+}
+
+// Signal sends the process a signal.
+func (f *runningFloor) Signal(signal os.Signal) error {
+	return f.command.Process.Signal(signal)
 }

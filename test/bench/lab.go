@@ -33,7 +33,7 @@ type lab struct {
 	controlPlane string // the binaries
 	xcc          string
 	directory    string // of the kubeconfigs
-	kubeconfig   string
+	boots        int    // of targets, so far
 	source       *site
 	target       *site
 	// exported is how many of the alike Services the source has, unexported how many others, mirrored how many of the
@@ -54,6 +54,8 @@ type site struct {
 	storage storage
 	access  cluster.Access // of xcc's identity
 	uid     types.UID
+	// kubeconfig is the file of the source's and this target's contexts.
+	kubeconfig string
 }
 
 func newLab(ctx context.Context, options options, log io.Writer) (l *lab, err error) {
@@ -66,7 +68,6 @@ func newLab(ctx context.Context, options options, log io.Writer) (l *lab, err er
 	if l.directory, err = os.MkdirTemp("", "xcc-bench-"); err != nil {
 		return l, err
 	}
-	l.kubeconfig = l.directory + "/kubeconfig"
 	if l.controlPlane, err = cluster.Build(ctx, log); err != nil {
 		return l, err
 	}
@@ -116,7 +117,9 @@ func (l *lab) freshTarget(ctx context.Context) error {
 		return err
 	}
 	l.mirrored = 0
-	if err := cluster.WriteKubeconfig(l.kubeconfig, l.source.access, l.target.access); err != nil {
+	l.boots++
+	l.target.kubeconfig = fmt.Sprintf("%s/kubeconfig-%d", l.directory, l.boots)
+	if err := cluster.WriteKubeconfig(l.target.kubeconfig, l.source.access, l.target.access); err != nil {
 		return err
 	}
 	return l.awaitQuiet(ctx)

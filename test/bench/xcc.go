@@ -27,7 +27,7 @@ type runningXCC struct {
 
 // startXCC runs xcc as its users do: with no flag but the contexts, unless some are given.
 func (l *lab) startXCC(ctx context.Context, flags ...string) (*runningXCC, error) {
-	arguments := append([]string{"sync", "--kubeconfig", l.kubeconfig, "--context-a", l.source.access.Context, "--context-b", l.target.access.Context, "--listen="}, l.options.Flags...)
+	arguments := append([]string{"sync", "--kubeconfig", l.target.kubeconfig, "--context-a", l.source.access.Context, "--context-b", l.target.access.Context, "--listen="}, l.options.Flags...)
 	x := &runningXCC{started: time.Now(), passes: newLineWatch(firstPass, directions)}
 	var err error
 	x.Daemon, err = daemon.Start(ctx, daemon.Options{
