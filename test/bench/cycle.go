@@ -104,38 +104,31 @@ func (l *lab) cycle(ctx context.Context, floor, xcc *cycle, isXCCFirst bool) (er
 	return nil
 }
 
+// createSideBySide has the floor create the pointers in bare, and xcc in the lab's target.
 func (l *lab) createSideBySide(ctx context.Context, bare *site, floor, xcc *cycle, isXCCFirst bool) error {
 	l.say("the floor and xcc each create the pointers of %d Services", l.exported)
 	before, err := requestsTo(ctx, l.target.client)
 	if err != nil {
 		return err
 	}
-	var runningFloor *runningFloor
-	var runningXCC *runningXCC
-	contenders := []*contender{
-		{target: bare, start: func() (_ client, await func() error, err error) {
-			err = l.on(bare, func() (err error) {
-				runningFloor, err = l.startFloor(ctx, job{Do: "create", Services: l.exported, Endpoints: l.options.Endpoints})
-				return err
-			})
-			return runningFloor, func() error { _, err := runningFloor.await(done); return err }, err
-		}},
-		{target: l.target, start: func() (_ client, await func() error, err error) {
-			runningXCC, err = l.startXCC(ctx)
-			return runningXCC, func() error { _, err := runningXCC.awaitSync(ctx); return err }, err
-		}},
-	}
-	turns := slices.Clone(contenders)
+	var client *runningFloor
+	var daemon *runningXCC
+	theirs := contender{target: bare, start: func() (_ process, await func() error, err error) {
+		client, err = l.startFloorOn(ctx, bare, job{Do: "create", Services: l.exported, Endpoints: l.options.Endpoints})
+		return client, func() error { _, err := client.await(done); return err }, err
+	}}
+	ours := contender{target: l.target, start: func() (_ process, await func() error, err error) {
+		daemon, err = l.startXCC(ctx)
+		return daemon, func() error { _, err := daemon.awaitSync(ctx); return err }, err
+	}}
+	turns := []*contender{&theirs, &ours}
 	if isXCCFirst {
 		slices.Reverse(turns)
 	}
 	if err := sideBySide(ctx, turns...); err != nil {
 		return err
 	}
-	if err := floor.note(contenders[0].spent, runningFloor.pid()); err != nil {
-		return err
-	}
-	if err := xcc.note(contenders[1].spent, runningXCC.PID()); err != nil {
+	if err := errors.Join(floor.note(theirs.spent, client.pid()), xcc.note(ours.spent, daemon.PID())); err != nil {
 		return err
 	}
 	after, err := requestsTo(ctx, l.target.client)
@@ -144,8 +137,7 @@ func (l *lab) createSideBySide(ctx context.Context, bare *site, floor, xcc *cycl
 	}
 	xcc.reads = append(xcc.reads, float64(after.since(before).reads())/float64(l.exported))
 	l.mirrored = l.exported
-	return errors.Join(l.on(bare, func() error { return l.wantPointers(ctx) }), l.wantPointers(ctx),
-		runningXCC.complaints(), runningXCC.stop(ctx), runningFloor.stop())
+	return errors.Join(l.wantPointers(ctx, bare), l.wantPointers(ctx, l.target), daemon.complaints(), daemon.stop(ctx), client.stop())
 }
 
 // note takes down what the creation has cost.
@@ -242,8 +234,8 @@ func (l *lab) measureRemoval(ctx context.Context, into *cycle, remove func() err
 	return nil
 }
 
-// wantPointers fails unless the target has exactly the pointers of all exported Services.
-func (l *lab) wantPointers(ctx context.Context) error {
+// wantPointers fails unless a target has exactly the pointers of all exported Services.
+func (l *lab) wantPointers(ctx context.Context, target *site) error {
 	count := int64(l.exported)
-	return l.target.storage.wantCount(ctx, count, count, count)
+	return target.storage.wantCount(ctx, count, count, count)
 }

@@ -49,11 +49,15 @@ type runningFloor struct {
 
 // startFloor runs the floor with a job, in which the clusters need not be said.
 func (l *lab) startFloor(ctx context.Context, job job) (*runningFloor, error) {
+	return l.startFloorOn(ctx, l.target, job)
+}
+
+func (l *lab) startFloorOn(ctx context.Context, target *site, job job) (*runningFloor, error) {
 	executable, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	job.Kubeconfig, job.Source, job.Target, job.Origin = l.target.kubeconfig, l.source.access.Context, l.target.access.Context, l.source.uid
+	job.Kubeconfig, job.Source, job.Target, job.Origin = target.kubeconfig, l.source.access.Context, target.access.Context, l.source.uid
 	work, err := json.Marshal(job)
 	if err != nil {
 		return nil, err

@@ -17,15 +17,15 @@ const slice = 4 * time.Second
 type contender struct {
 	target *site
 	// start begins the work, and await returns when it is done.
-	start func() (at client, await func() error, err error)
+	start func() (client process, await func() error, err error)
 
-	client client
+	client process
 	ended  chan error
 	spent  span
 }
 
-// client is a process that can be stopped.
-type client interface {
+// process is one that can be stopped.
+type process interface {
 	Signal(signal os.Signal) error
 }
 
@@ -64,10 +64,11 @@ func (c *contender) run(ctx context.Context) (done bool, err error) {
 	}
 	began, demand := time.Now(), demandOfMachine()
 	if c.client == nil {
-		var await func() error
-		if c.client, await, err = c.start(); err != nil {
+		client, await, err := c.start()
+		if err != nil {
 			return false, err
 		}
+		c.client = client
 		go func() { c.ended <- await() }()
 	}
 	timer := time.NewTimer(slice)
