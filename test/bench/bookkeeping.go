@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
 	"k8s.io/client-go/kubernetes/scheme"
 )
@@ -53,11 +52,11 @@ func (s storage) each(ctx context.Context, change func(key string, object metav1
 		if !change(one.key, object.(metav1.Object)) {
 			continue
 		}
-		value, err := runtime.Encode(serializer, object)
+		again, err := asStored(one.key, object)
 		if err != nil {
 			return fmt.Errorf("write %s to etcd: %w", one.key, err)
 		}
-		changed = append(changed, stored{one.key, string(value)})
+		changed = append(changed, again)
 	}
 	return s.restore(ctx, changed)
 }
