@@ -197,9 +197,19 @@ func (s *site) pids() ([]int, error) {
 	return []int{server, etcd}, err
 }
 
-// awaitQuiet waits until both clusters, and other processes, have nothing to do.
+// collectGarbage has the API server do so now, which a heap profile can ask for (net/http/pprof: handler.ServeHTTP).
+func (s *site) collectGarbage(ctx context.Context) error {
+	_, err := s.client.Discovery().RESTClient().Get().AbsPath("/debug/pprof/heap").Param("gc", "1").DoRaw(ctx)
+	return err
+}
+
+// awaitQuiet waits until both clusters, and other processes, have nothing to do, and no garbage to collect either: which of
+// two contenders meets a collection, and takes half as long again, would depend on what both did before.
 func (l *lab) awaitQuiet(ctx context.Context, others ...int) error {
 	for _, site := range []*site{l.source, l.target} {
+		if err := site.collectGarbage(ctx); err != nil {
+			return err
+		}
 		pids, err := site.pids()
 		if err != nil {
 			return err

@@ -41,33 +41,11 @@ func (l *lab) measurePropagation(ctx context.Context) error {
 	for _, rate := range l.options.Rates {
 		l.say("pods of %d Services are replaced, %d in a second", l.exported, rate)
 		var floor, busyFloor, xcc latencies
-		contenders := []struct {
-			all     *latencies
-			measure func() ([]float64, error)
-		}{
-			{&floor, func() ([]float64, error) { return l.propagateBare(ctx, o, rate, kept, false) }},
-			{&busyFloor, func() ([]float64, error) { return l.propagateBare(ctx, o, rate, kept, true) }},
-			{&xcc, func() ([]float64, error) { return l.propagateXCC(ctx, o, rate, &written) }},
-		}
-		// They change places, so that none is always the first.
-		first := 0
-		err := l.turns(func() (func(), error) {
-			turn := make(latencies, len(contenders))
-			for i := range contenders {
-				next := (first + i) % len(contenders)
-				measured, err := contenders[next].measure()
-				if err != nil {
-					return nil, err
-				}
-				turn[next] = measured
-			}
-			first++
-			return func() {
-				for i, contender := range contenders {
-					*contender.all = append(*contender.all, turn[i])
-				}
-			}, nil
-		})
+		err := l.turns(l.options.Repetitions,
+			noting(&floor, func() ([]float64, error) { return l.propagateBare(ctx, o, rate, kept, false) }),
+			noting(&busyFloor, func() ([]float64, error) { return l.propagateBare(ctx, o, rate, kept, true) }),
+			noting(&xcc, func() ([]float64, error) { return l.propagateXCC(ctx, o, rate, &written) }),
+		)
 		if err != nil {
 			return err
 		}
