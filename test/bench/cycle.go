@@ -74,8 +74,7 @@ func (s *span) add(elapsed time.Duration, before cpuDemand) {
 	s.granted += elapsed.Seconds() * (1 - demandOfMachine().stolenSince(before))
 }
 
-// cycle has the floor and xcc create all pointers side by side, each in a target of its own, and then take them away, one
-// after the other: the source can't be stopped for the one of them that it has something to tell.
+// cycle has the floor and xcc create all pointers, and then take them away, side by side, each on clusters of its own.
 func (l *lab) cycle(ctx context.Context, floor, xcc *cycle, isXCCFirst bool) (err error) {
 	if err := l.freshTarget(ctx); err != nil {
 		return err
@@ -89,19 +88,12 @@ func (l *lab) cycle(ctx context.Context, floor, xcc *cycle, isXCCFirst bool) (er
 	if err := l.createSideBySide(ctx, bare, floor, xcc, isXCCFirst); err != nil || !l.options.selects("withdraw") {
 		return err
 	}
-	turns := []func() error{
-		func() error { return l.on(bare, func() error { return l.removeBare(ctx, floor) }) },
-		func() error { return l.removeXCC(ctx, xcc) },
+	spare, err := l.spareSource(ctx)
+	if err != nil {
+		return err
 	}
-	if isXCCFirst {
-		slices.Reverse(turns)
-	}
-	for _, turn := range turns {
-		if err := turn(); err != nil {
-			return err
-		}
-	}
-	return nil
+	defer func() { err = errors.Join(err, spare.stop(context.WithoutCancel(ctx))) }()
+	return l.removeSideBySide(ctx, spare, bare, floor, xcc, isXCCFirst)
 }
 
 // createSideBySide has the floor create the pointers in bare, and xcc in the lab's target.
@@ -113,11 +105,11 @@ func (l *lab) createSideBySide(ctx context.Context, bare *site, floor, xcc *cycl
 	}
 	var client *runningFloor
 	var daemon *runningXCC
-	theirs := contender{target: bare, start: func() (_ process, await func() error, err error) {
+	theirs := contender{sites: []*site{bare}, start: func() (_ process, await func() error, err error) {
 		client, err = l.startFloorOn(ctx, bare, job{Do: "create", Services: l.exported, Endpoints: l.options.Endpoints})
 		return client, func() error { _, err := client.await(done); return err }, err
 	}}
-	ours := contender{target: l.target, start: func() (_ process, await func() error, err error) {
+	ours := contender{sites: []*site{l.target}, start: func() (_ process, await func() error, err error) {
 		daemon, err = l.startXCC(ctx)
 		return daemon, func() error { _, err := daemon.awaitSync(ctx); return err }, err
 	}}
@@ -148,90 +140,79 @@ func (c *cycle) note(spent span, pid int) error {
 	return err
 }
 
-// on has something done with another target.
-func (l *lab) on(target *site, do func() error) error {
-	before := l.target
-	defer func() { l.target = before }()
-	l.target = target
-	return do()
-}
+// removalTimeout bounds how long the last pointer may take to go.
+const removalTimeout = 40 * time.Minute
 
-func (l *lab) removeBare(ctx context.Context, floor *cycle) error {
-	return l.withdraw(ctx, floor, func() error {
-		_, err := l.runFloor(ctx, job{Do: "delete", Services: l.exported, Endpoints: l.options.Endpoints})
-		return err
-	})
-}
-
-func (l *lab) removeXCC(ctx context.Context, into *cycle) error {
-	xcc, err := l.startXCC(ctx, "--max-delete-percent", "100")
+// removeSideBySide has all Services go from two sources at once: the lab's, which xcc watches, and spare, which nobody does.
+// The floor is told when to delete their pointers, in bare; that a source is busy with it is so for both.
+func (l *lab) removeSideBySide(ctx context.Context, spare, bare *site, floor, xcc *cycle, isXCCFirst bool) error {
+	daemon, err := l.startXCC(ctx, "--max-delete-percent", "100")
 	if err != nil {
 		return err
 	}
-	if _, err := xcc.awaitSync(ctx); err != nil {
+	if _, err := daemon.awaitSync(ctx); err != nil {
 		return err
 	}
-	l.mirrored = 0
-	if err := l.withdraw(ctx, into, func() error { return nil }); err != nil {
-		return err
-	}
-	return errors.Join(xcc.complaints(), xcc.stop(ctx))
-}
-
-// withdraw takes all exported Services away from the source, until the target has none of their pointers, and puts them
-// back. follow is called at the same moment: xcc learns from the source what to do, and the floor has to be told. That the
-// source is busy with it is so in both turns.
-func (l *lab) withdraw(ctx context.Context, into *cycle, follow func() error) error {
 	all, err := l.source.storage.dump(ctx, storedPrefixes()...)
 	if err != nil {
 		return err
 	}
-	err = l.measureRemoval(ctx, into, func() error {
-		var group errgroup.Group
-		group.Go(func() error { return l.source.storage.remove(ctx, all) })
-		group.Go(follow)
-		return group.Wait()
-	})
-	if err != nil {
-		return err
-	}
-	return l.source.storage.restore(context.WithoutCancel(ctx), all)
-}
-
-// removalTimeout bounds how long the last pointer may take to go.
-const removalTimeout = 20 * time.Minute
-
-// measureRemoval measures how long it takes from the call of remove until the target has no pointer any more.
-func (l *lab) measureRemoval(ctx context.Context, into *cycle, remove func() error) error {
-	if err := l.awaitQuiet(ctx); err != nil {
+	if err := awaitQuietSites(ctx, []*site{l.source, l.target, spare, bare}, daemon.PID()); err != nil {
 		return err
 	}
 	l.say("the Services are withdrawn")
-	before, err := requestsTo(ctx, l.target.client)
-	if err != nil {
-		return err
+	var before [2]requests
+	for i, target := range []*site{bare, l.target} {
+		if before[i], err = requestsTo(ctx, target.client); err != nil {
+			return err
+		}
 	}
 	waiting, cancel := context.WithTimeout(ctx, removalTimeout)
 	defer cancel()
-	started, demand := time.Now(), demandOfMachine()
-	removed := make(chan error, 1)
-	go func() { removed <- remove() }()
-	if err := l.target.storage.awaitEmpty(waiting); err != nil {
+	var client *runningFloor
+	theirs := contender{sites: []*site{spare, bare}, start: func() (_ process, await func() error, err error) {
+		client, err = l.startFloorOn(ctx, bare, job{Do: "delete", Services: l.exported, Endpoints: l.options.Endpoints})
+		if err != nil {
+			return nil, nil, err
+		}
+		finished := func() error { _, err := client.await(done); return err }
+		return client, withdraw(waiting, all, spare, bare, finished), nil
+	}}
+	ours := contender{sites: []*site{l.source, l.target}, client: daemon, start: func() (process, func() error, error) {
+		return daemon, withdraw(waiting, all, l.source, l.target), nil
+	}}
+	turns := []*contender{&theirs, &ours}
+	if isXCCFirst {
+		slices.Reverse(turns)
+	}
+	if err := sideBySide(ctx, turns...); err != nil {
 		return err
 	}
-	var spent span
-	spent.add(time.Since(started), demand)
-	into.remove.add(spent)
-	if err := <-removed; err != nil {
-		return err
+	floor.remove.add(theirs.spent)
+	xcc.remove.add(ours.spent)
+	for i, target := range []*site{bare, l.target} {
+		after, err := requestsTo(ctx, target.client)
+		if err != nil {
+			return err
+		}
+		asked := after.since(before[i])
+		into := []*cycle{floor, xcc}[i]
+		into.requests = append(into.requests, float64(asked.writes()+asked.reads())/float64(l.exported))
 	}
-	after, err := requestsTo(ctx, l.target.client)
-	if err != nil {
-		return err
+	l.mirrored = 0
+	return errors.Join(daemon.complaints(), daemon.stop(ctx), client.stop(), l.source.storage.restore(context.WithoutCancel(ctx), all))
+}
+
+// withdraw begins to take objects away from a source. What it gives waits until a target has no pointer any more, and for
+// others.
+func withdraw(ctx context.Context, all []stored, source, target *site, others ...func() error) (await func() error) {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, other := range others {
+		group.Go(other)
 	}
-	asked := after.since(before)
-	into.requests = append(into.requests, float64(asked.writes()+asked.reads())/float64(l.exported))
-	return nil
+	group.Go(func() error { return source.storage.remove(ctx, all) })
+	group.Go(func() error { return target.storage.awaitEmpty(ctx) })
+	return group.Wait
 }
 
 // wantPointers fails unless a target has exactly the pointers of all exported Services.

@@ -203,10 +203,15 @@ func (s *site) collectGarbage(ctx context.Context) error {
 	return err
 }
 
-// awaitQuiet waits until both clusters, and other processes, have nothing to do, and no garbage to collect either: which of
-// two contenders meets a collection, and takes half as long again, would depend on what both did before.
+// awaitQuiet waits until both clusters, and other processes, have nothing to do.
 func (l *lab) awaitQuiet(ctx context.Context, others ...int) error {
-	for _, site := range []*site{l.source, l.target} {
+	return awaitQuietSites(ctx, []*site{l.source, l.target}, others...)
+}
+
+// awaitQuietSites waits until clusters, and other processes, have nothing to do, and no garbage to collect either: which of
+// two contenders meets a collection, and takes half as long again, would depend on what both did before.
+func awaitQuietSites(ctx context.Context, sites []*site, others ...int) error {
+	for _, site := range sites {
 		if err := site.collectGarbage(ctx); err != nil {
 			return err
 		}
@@ -226,12 +231,21 @@ func (l *lab) export(ctx context.Context, count int) error {
 		return nil
 	}
 	l.say("the source gets %d Services", count-l.exported)
-	var all []service
-	for n := l.exported; n < count; n++ {
-		all = append(all, l.exportedService(n))
-	}
+	first := l.exported
 	l.exported = count
-	return l.source.storage.create(ctx, all)
+	return l.source.storage.create(ctx, l.exportedServices(first, count))
+}
+
+// spareSource is another source of the same Services.
+func (l *lab) spareSource(ctx context.Context) (*site, error) {
+	spare, err := l.boot(ctx, cluster.Options{Name: "prod-east", Number: 1})
+	if err != nil {
+		return nil, err
+	}
+	if err := spare.storage.create(ctx, l.exportedServices(0, l.exported)); err != nil {
+		return nil, errors.Join(err, spare.stop(context.WithoutCancel(ctx)))
+	}
+	return spare, nil
 }
 
 // sync brings the target in line with so many exported Services at least.

@@ -43,7 +43,7 @@ func parseOptions(arguments []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.Endpoints, "endpoints", 10, "endpoints of each of them")
 	flags.IntVar(&o.Large, "large", 5000, "endpoints of the large Service; a multiple of 100")
 	rates := flags.String("rates", "20,100", "changes of a pod per second")
-	flags.DurationVar(&o.Duration, "duration", 25*time.Second, "how long changes are made, or nothing is done, at a time: several of the API servers' garbage collections should fall into it, which make the slowest changes")
+	flags.DurationVar(&o.Duration, "duration", 20*time.Second, "how long changes are made, or nothing is done, at a time: several of the API servers' garbage collections should fall into it, which make the slowest changes")
 	flags.IntVar(&o.Repetitions, "repetitions", 5, "how often floor and xcc take turns; the medians are compared")
 	flags.IntVar(&o.Cycles, "cycles", 2, "the same for the initial sync and the withdrawal, which take minutes")
 	flags.BoolVar(&o.Policies, "policies", false, "with the admission policies in force, for the floor as for xcc")

@@ -13,15 +13,16 @@ import (
 // silent, or that its lease has run out.
 const slice = 4 * time.Second
 
-// contender is a client at work on a target of its own. Both are stopped while another runs.
+// contender is a client at work on clusters of its own. All are stopped while another runs.
 type contender struct {
-	target *site
+	sites []*site
+	// client is the process; nil before start, if that starts it.
+	client process
 	// start begins the work, and await returns when it is done.
 	start func() (client process, await func() error, err error)
 
-	client process
-	ended  chan error
-	spent  span
+	ended chan error // nil before start
+	spent span
 }
 
 // process is one that can be stopped.
@@ -38,8 +39,7 @@ func sideBySide(ctx context.Context, contenders ...*contender) (err error) {
 		}
 	}()
 	for _, c := range contenders {
-		c.ended = make(chan error, 1)
-		if err := c.target.pause(); err != nil {
+		if err := c.pause(); err != nil {
 			return err
 		}
 	}
@@ -63,12 +63,12 @@ func (c *contender) run(ctx context.Context) (done bool, err error) {
 		return false, err
 	}
 	began, demand := time.Now(), demandOfMachine()
-	if c.client == nil {
+	if c.ended == nil {
 		client, await, err := c.start()
 		if err != nil {
 			return false, err
 		}
-		c.client = client
+		c.client, c.ended = client, make(chan error, 1)
 		go func() { c.ended <- await() }()
 	}
 	timer := time.NewTimer(slice)
@@ -87,15 +87,27 @@ func (c *contender) run(ctx context.Context) (done bool, err error) {
 	return done, c.pause()
 }
 
+// pause stops the client before what it works on, and resume does the reverse, so that it never waits for an answer.
 func (c *contender) pause() error {
-	return errors.Join(c.client.Signal(syscall.SIGSTOP), c.target.pause())
+	var errs []error
+	if c.client != nil {
+		errs = append(errs, c.client.Signal(syscall.SIGSTOP))
+	}
+	for _, site := range c.sites {
+		errs = append(errs, site.pause())
+	}
+	return errors.Join(errs...)
 }
 
 func (c *contender) resume() error {
-	if err := c.target.resume(); err != nil || c.client == nil {
-		return err
+	var errs []error
+	for _, site := range c.sites {
+		errs = append(errs, site.resume())
 	}
-	return c.client.Signal(syscall.SIGCONT)
+	if c.client != nil {
+		errs = append(errs, c.client.Signal(syscall.SIGCONT))
+	}
+	return errors.Join(errs...)
 }
 
 func (s *site) pause() error {

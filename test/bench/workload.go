@@ -57,6 +57,15 @@ func (l *lab) exportedService(n int) service {
 	}
 }
 
+// exportedServices are those from one up to another.
+func (l *lab) exportedServices(first, end int) []service {
+	var all []service
+	for n := first; n < end; n++ {
+		all = append(all, l.exportedService(n))
+	}
+	return all
+}
+
 // podAddress is the address of a pod, far from what the clusters of the harness give to anything else.
 func podAddress(n int) string {
 	const first = 10<<24 | 16<<16
