@@ -161,13 +161,7 @@ func (l *lab) removeSideBySide(ctx context.Context, spare, bare *site, floor, xc
 		return err
 	}
 	l.say("the Services are withdrawn")
-	var before [2]requests
-	for i, target := range []*site{bare, l.target} {
-		if before[i], err = requestsTo(ctx, target.client); err != nil {
-			return err
-		}
-	}
-	waiting, cancel := context.WithTimeout(ctx, removalTimeout)
+	ctx, cancel := context.WithTimeout(ctx, removalTimeout)
 	defer cancel()
 	var client *runningFloor
 	theirs := contender{sites: []*site{spare, bare}, start: func() (_ process, await func() error, err error) {
@@ -176,31 +170,36 @@ func (l *lab) removeSideBySide(ctx context.Context, spare, bare *site, floor, xc
 			return nil, nil, err
 		}
 		finished := func() error { _, err := client.await(done); return err }
-		return client, withdraw(waiting, all, spare, bare, finished), nil
+		return client, withdraw(ctx, all, spare, bare, finished), nil
 	}}
 	ours := contender{sites: []*site{l.source, l.target}, client: daemon, start: func() (process, func() error, error) {
-		return daemon, withdraw(waiting, all, l.source, l.target), nil
+		return daemon, withdraw(ctx, all, l.source, l.target), nil
 	}}
 	turns := []*contender{&theirs, &ours}
 	if isXCCFirst {
 		slices.Reverse(turns)
 	}
+	askedBefore, err := requestsToEach(ctx, bare, l.target)
+	if err != nil {
+		return err
+	}
 	if err := sideBySide(ctx, turns...); err != nil {
 		return err
 	}
-	floor.remove.add(theirs.spent)
-	xcc.remove.add(ours.spent)
-	for i, target := range []*site{bare, l.target} {
-		after, err := requestsTo(ctx, target.client)
-		if err != nil {
-			return err
-		}
-		asked := after.since(before[i])
-		into := []*cycle{floor, xcc}[i]
-		into.requests = append(into.requests, float64(asked.writes()+asked.reads())/float64(l.exported))
+	asked, err := requestsToEach(ctx, bare, l.target)
+	if err != nil {
+		return err
 	}
+	floor.noteRemoval(theirs.spent, asked[0].since(askedBefore[0]), l.exported)
+	xcc.noteRemoval(ours.spent, asked[1].since(askedBefore[1]), l.exported)
 	l.mirrored = 0
-	return errors.Join(daemon.complaints(), daemon.stop(ctx), client.stop(), l.source.storage.restore(context.WithoutCancel(ctx), all))
+	return errors.Join(daemon.complaints(), daemon.stop(ctx), client.stop(), l.source.storage.restore(ctx, all))
+}
+
+// noteRemoval takes down how long the removal of so many Services took, and what the target was asked for.
+func (c *cycle) noteRemoval(spent span, asked requests, services int) {
+	c.remove.add(spent)
+	c.requests = append(c.requests, float64(asked.writes()+asked.reads())/float64(services))
 }
 
 // withdraw begins to take objects away from a source. What it gives waits until a target has no pointer any more, and for

@@ -4,10 +4,12 @@
 //
 //	main.go, options.go        the flags, and the experiments in their order
 //	lab.go, xcc.go, floor.go   the clusters, and the two programs that are compared
-//	workload.go, storage.go    the Services, and how they come and go
+//	workload.go, storage.go,   the Services, how they come and go, and what else the API server keeps of an object
+//	bookkeeping.go
 //	usage.go, requests.go,     what a process has used, what an API server was asked for, and when a change has reached
 //	observer.go, drive.go      the other side
-//	turns.go, awake.go         how often floor and xcc take turns, and CPUs that don't sleep
+//	turns.go, sidebyside.go,   how floor and xcc take turns, with whole measurements or with slices of one that takes
+//	awake.go                   minutes, and CPUs that don't sleep
 //	row.go, report.go, plot.go what comes out
 //
 // The other files are the experiments, and bare.go is the floor itself: this program, run a second time.

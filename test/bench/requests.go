@@ -45,6 +45,18 @@ func requestsTo(ctx context.Context, client kubernetes.Interface) (requests, err
 	return counts, nil
 }
 
+func requestsToEach(ctx context.Context, sites ...*site) ([]requests, error) {
+	var all []requests
+	for _, site := range sites {
+		asked, err := requestsTo(ctx, site.client)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, asked)
+	}
+	return all, nil
+}
+
 // since gives what was asked for between two counts.
 func (r requests) since(before requests) requests {
 	difference := requests{}
