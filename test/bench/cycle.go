@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,7 +17,7 @@ func (l *lab) measureCycle(ctx context.Context) error {
 	}
 	var floor, xcc cycle
 	for n := range l.options.Cycles {
-		if err := l.cycle(ctx, &floor, &xcc, n%2 == 1); err != nil {
+		if err := l.cycle(ctx, &floor, &xcc, n%2); err != nil {
 			return err
 		}
 	}
@@ -74,8 +73,9 @@ func (s *span) add(elapsed time.Duration, before cpuDemand) {
 	s.granted += elapsed.Seconds() * (1 - demandOfMachine().stolenSince(before))
 }
 
-// cycle has the floor and xcc create all pointers, and then take them away, side by side, each on clusters of its own.
-func (l *lab) cycle(ctx context.Context, floor, xcc *cycle, isXCCFirst bool) (err error) {
+// cycle has the floor and xcc create all pointers, and then take them away, side by side, each on clusters of its own. The
+// floor is first with 0, xcc with 1.
+func (l *lab) cycle(ctx context.Context, floor, xcc *cycle, first int) (err error) {
 	if err := l.freshTarget(ctx); err != nil {
 		return err
 	}
@@ -85,7 +85,7 @@ func (l *lab) cycle(ctx context.Context, floor, xcc *cycle, isXCCFirst bool) (er
 	if err := l.freshTarget(ctx); err != nil {
 		return err
 	}
-	if err := l.createSideBySide(ctx, bare, floor, xcc, isXCCFirst); err != nil || !l.options.selects("withdraw") {
+	if err := l.createSideBySide(ctx, bare, floor, xcc, first); err != nil || !l.options.selects("withdraw") {
 		return err
 	}
 	spare, err := l.spareSource(ctx)
@@ -93,11 +93,11 @@ func (l *lab) cycle(ctx context.Context, floor, xcc *cycle, isXCCFirst bool) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, spare.stop(context.WithoutCancel(ctx))) }()
-	return l.removeSideBySide(ctx, spare, bare, floor, xcc, isXCCFirst)
+	return l.removeSideBySide(ctx, spare, bare, floor, xcc, first)
 }
 
 // createSideBySide has the floor create the pointers in bare, and xcc in the lab's target.
-func (l *lab) createSideBySide(ctx context.Context, bare *site, floor, xcc *cycle, isXCCFirst bool) error {
+func (l *lab) createSideBySide(ctx context.Context, bare *site, floor, xcc *cycle, first int) error {
 	l.say("the floor and xcc each create the pointers of %d Services", l.exported)
 	before, err := requestsTo(ctx, l.target.client)
 	if err != nil {
@@ -113,11 +113,7 @@ func (l *lab) createSideBySide(ctx context.Context, bare *site, floor, xcc *cycl
 		daemon, err = l.startXCC(ctx)
 		return daemon, func() error { _, err := daemon.awaitSync(ctx); return err }, err
 	}}
-	turns := []*contender{&theirs, &ours}
-	if isXCCFirst {
-		slices.Reverse(turns)
-	}
-	if err := sideBySide(ctx, turns...); err != nil {
+	if err := sideBySide(ctx, first, &theirs, &ours); err != nil {
 		return err
 	}
 	if err := errors.Join(floor.note(theirs.spent, client.pid()), xcc.note(ours.spent, daemon.PID())); err != nil {
@@ -145,7 +141,7 @@ const removalTimeout = 40 * time.Minute
 
 // removeSideBySide has all Services go from two sources at once: the lab's, which xcc watches, and spare, which nobody does.
 // The floor is told when to delete their pointers, in bare; that a source is busy with it is so for both.
-func (l *lab) removeSideBySide(ctx context.Context, spare, bare *site, floor, xcc *cycle, isXCCFirst bool) error {
+func (l *lab) removeSideBySide(ctx context.Context, spare, bare *site, floor, xcc *cycle, first int) error {
 	daemon, err := l.startXCC(ctx, "--max-delete-percent", "100")
 	if err != nil {
 		return err
@@ -175,15 +171,11 @@ func (l *lab) removeSideBySide(ctx context.Context, spare, bare *site, floor, xc
 	ours := contender{sites: []*site{l.source, l.target}, client: daemon, start: func() (process, func() error, error) {
 		return daemon, withdraw(ctx, all, l.source, l.target), nil
 	}}
-	turns := []*contender{&theirs, &ours}
-	if isXCCFirst {
-		slices.Reverse(turns)
-	}
 	askedBefore, err := requestsToEach(ctx, bare, l.target)
 	if err != nil {
 		return err
 	}
-	if err := sideBySide(ctx, turns...); err != nil {
+	if err := sideBySide(ctx, first, &theirs, &ours); err != nil {
 		return err
 	}
 	asked, err := requestsToEach(ctx, bare, l.target)

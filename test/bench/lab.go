@@ -79,7 +79,7 @@ func newLab(ctx context.Context, options options, log io.Writer) (l *lab, err er
 	if l.awake, err = stayAwake(ctx); err != nil {
 		l.say("%v", err)
 	}
-	if l.source, err = l.boot(ctx, cluster.Options{Name: "prod-east", Number: 1}); err != nil {
+	if l.source, err = l.bootSource(ctx); err != nil {
 		return l, err
 	}
 	return l, l.freshTarget(ctx)
@@ -123,6 +123,10 @@ func (l *lab) freshTarget(ctx context.Context) error {
 		return err
 	}
 	return l.awaitQuiet(ctx)
+}
+
+func (l *lab) bootSource(ctx context.Context) (*site, error) {
+	return l.boot(ctx, cluster.Options{Name: "prod-east", Number: 1})
 }
 
 func (l *lab) boot(ctx context.Context, options cluster.Options) (*site, error) {
@@ -231,14 +235,14 @@ func (l *lab) export(ctx context.Context, count int) error {
 		return nil
 	}
 	l.say("the source gets %d Services", count-l.exported)
-	first := l.exported
+	added := l.exportedServices(l.exported, count)
 	l.exported = count
-	return l.source.storage.create(ctx, l.exportedServices(first, count))
+	return l.source.storage.create(ctx, added)
 }
 
 // spareSource is another source of the same Services.
 func (l *lab) spareSource(ctx context.Context) (*site, error) {
-	spare, err := l.boot(ctx, cluster.Options{Name: "prod-east", Number: 1})
+	spare, err := l.bootSource(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -1,5 +1,5 @@
 // Command bench measures xcc against the floor: a bare client that does the same work with no reading, comparing or
-// queueing. Both run side by side, in turns, on two real clusters that it boots on this machine, under the identity of
+// queueing. Both run side by side, in turns, on real clusters that it boots on this machine, under the identity of
 // xcc's manifests. Machines differ and are noisy, so what counts is the ratio of the two.
 //
 //	main.go, options.go        the flags, and the experiments in their order

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// restartTurns is how many turns are made here for one of the others: they take seconds, and of an API server that is asked
-// for all that it has none is quite like the next.
+// restartTurns is how many turns are made here for each of another experiment: they take seconds, so that more of them cost
+// little, and make the median a steadier one.
 const restartTurns = 3
 
 // measureRestart compares how long xcc takes from its start until it knows that all is in sync with how long a bare client

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -30,9 +31,9 @@ type process interface {
 	Signal(signal os.Signal) error
 }
 
-// sideBySide has contenders do their work in small slices of time, one after the other, until all have done it. It leaves
-// all of them running.
-func sideBySide(ctx context.Context, contenders ...*contender) (err error) {
+// sideBySide has contenders do their work in small slices of time, one after the other, until all have done it; first is the
+// index of the one that begins. It leaves all of them running.
+func sideBySide(ctx context.Context, first int, contenders ...*contender) (err error) {
 	defer func() {
 		for _, c := range contenders {
 			err = errors.Join(err, c.resume())
@@ -43,7 +44,7 @@ func sideBySide(ctx context.Context, contenders ...*contender) (err error) {
 			return err
 		}
 	}
-	for left := contenders; len(left) > 0; {
+	for left := slices.Concat(contenders[first:], contenders[:first]); len(left) > 0; {
 		done, err := left[0].run(ctx)
 		if err != nil {
 			return err
